@@ -1,0 +1,184 @@
+// Package subvol reads and writes the names of the pool's members.
+//
+// A pool is a btrfs file system whose top level holds named subvolumes:
+//
+//	usr:VENDOR:ARCH:VERSION[+LEFT[-DONE]]
+//	root:NAME:VENDOR:ARCH
+//	home:USER:UID:GID
+//	runtime:VENDOR:ARCH:VERSION
+//	framework:VENDOR:ARCH:VERSION
+//	app:VENDOR:RUNTIME:ARCH:VERSION
+//
+// The package is pure: it knows names, not the subvolumes behind them. A name
+// that does not parse is an error here and nothing more; callers leave such
+// members alone.
+package subvol
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Kind is the first field of a member's name.
+type Kind string
+
+// The kinds of members.
+const (
+	Usr       Kind = "usr"       // a golden master, read-only
+	Root      Kind = "root"      // an instance, writable
+	Home      Kind = "home"      // a user's home directory
+	Runtime   Kind = "runtime"   // libraries for apps, read-only
+	Framework Kind = "framework" // a runtime with headers and compilers
+	App       Kind = "app"       // an application, read-only
+)
+
+// MaxName is the longest name of a member in bytes, the limit of btrfs.
+const MaxName = 255
+
+// Member is a parsed name. Fields that its kind does not have are zero.
+type Member struct {
+	Kind    Kind
+	Name    string // of an instance, or of a home's user
+	Vendor  string // reverse domain name: org.example.kiosk
+	Runtime string // what an app runs on: the last label of a runtime's vendor, or all of it
+	Arch    string // systemd's spelling: x86-64
+	Version string // without the boot counter
+	Tries   Tries
+	UID     uint32
+	GID     uint32
+}
+
+// layout names the fields behind each kind, in order.
+var layout = map[Kind][]string{
+	Usr:       {"vendor", "arch", "version"},
+	Root:      {"name", "vendor", "arch"},
+	Home:      {"name", "uid", "gid"},
+	Runtime:   {"vendor", "arch", "version"},
+	Framework: {"vendor", "arch", "version"},
+	App:       {"vendor", "runtime", "arch", "version"},
+}
+
+// Parse reads the name of a member.
+func Parse(name string) (Member, error) {
+	if len(name) > MaxName {
+		return Member{}, fmt.Errorf("parse member %.32q...: longer than %d bytes", name, MaxName)
+	}
+	kind, rest, _ := strings.Cut(name, ":")
+	fields, known := layout[Kind(kind)]
+	if !known {
+		return Member{}, fmt.Errorf("parse member %q: not a kind of member", name)
+	}
+	if n := strings.Count(rest, ":") + 1; n != len(fields) {
+		return Member{}, fmt.Errorf("parse member %q: %d fields behind %q, want %d (%s)",
+			name, n, kind, len(fields), strings.Join(fields, ":"))
+	}
+	m := Member{Kind: Kind(kind)}
+	for _, field := range fields {
+		var value string
+		value, rest, _ = strings.Cut(rest, ":")
+		if err := m.set(field, value); err != nil {
+			return Member{}, fmt.Errorf("parse member %q: %s: %w", name, field, err)
+		}
+	}
+	return m, nil
+}
+
+// set parses one field of a name.
+func (m *Member) set(field, value string) (err error) {
+	switch field {
+	case "name":
+		m.Name, err = value, checkLabel(value)
+	case "vendor":
+		m.Vendor, err = value, checkLabel(value)
+	case "runtime":
+		m.Runtime, err = value, checkLabel(value)
+	case "arch":
+		m.Arch, err = CanonicalArch(value), checkLabel(value)
+	case "uid":
+		m.UID, err = parseID(value)
+	case "gid":
+		m.GID, err = parseID(value)
+	case "version":
+		m.Version = value
+		// Only a golden master boots, so only it is counted.
+		if m.Kind == Usr {
+			m.Version, m.Tries, err = splitTries(value)
+		}
+		if err == nil {
+			err = checkVersion(m.Version)
+		}
+	}
+	return err
+}
+
+// String returns the member's name in its canonical form.
+func (m Member) String() string {
+	parts := []string{string(m.Kind)}
+	for _, field := range layout[m.Kind] {
+		parts = append(parts, m.get(field))
+	}
+	return strings.Join(parts, ":")
+}
+
+func (m Member) get(field string) string {
+	switch field {
+	case "name":
+		return m.Name
+	case "vendor":
+		return m.Vendor
+	case "runtime":
+		return m.Runtime
+	case "arch":
+		return m.Arch
+	case "uid":
+		return strconv.FormatUint(uint64(m.UID), 10)
+	case "gid":
+		return strconv.FormatUint(uint64(m.GID), 10)
+	}
+	return m.Version + m.Tries.String()
+}
+
+// checkLabel accepts what is safe in a name, a path and a unit: letters, digits
+// and "._-", not starting with a dot.
+func checkLabel(s string) error {
+	if s == "" {
+		return fmt.Errorf("empty")
+	}
+	if s[0] == '.' {
+		return fmt.Errorf("%q starts with a dot", s)
+	}
+	return checkBytes(s, "._-")
+}
+
+func checkVersion(s string) error {
+	if s == "" {
+		return fmt.Errorf("empty")
+	}
+	return checkBytes(s, "._-~^+")
+}
+
+func checkBytes(s, punctuation string) error {
+	for i := range len(s) {
+		c := s[i]
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		digit := '0' <= c && c <= '9'
+		if !letter && !digit && strings.IndexByte(punctuation, c) < 0 {
+			return fmt.Errorf("%q: byte %q is not allowed", s, c)
+		}
+	}
+	return nil
+}
+
+// parseID reads a user or group id. 65535 and 4294967295 mean "no id" to the
+// kernel (users(7) of systemd, "special users and groups").
+func parseID(s string) (uint32, error) {
+	id, err := strconv.ParseUint(s, 10, 32)
+	switch {
+	case err != nil || s != strconv.FormatUint(id, 10):
+		return 0, fmt.Errorf("%q is not an id", s)
+	case id == 65535 || id == 4294967295:
+		return 0, fmt.Errorf("%s means no id", s)
+	}
+	return uint32(id), nil
+}

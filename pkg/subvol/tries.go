@@ -1,0 +1,64 @@
+package subvol
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Tries is the boot counter behind a version, as in systemd's automatic boot
+// assessment: "+LEFT-DONE", or "+LEFT" when it was not tried yet. The zero value
+// means that the version is not counted, because it booted well before.
+type Tries struct {
+	Counted bool
+	Left    uint32
+	Done    uint32
+}
+
+// Bad says that all tries are spent and the version never booted well.
+func (t Tries) Bad() bool { return t.Counted && t.Left == 0 }
+
+// String returns the suffix of a name: "+3", "+2-1", or nothing.
+func (t Tries) String() string {
+	switch {
+	case !t.Counted:
+		return ""
+	case t.Done == 0:
+		return fmt.Sprintf("+%d", t.Left)
+	}
+	return fmt.Sprintf("+%d-%d", t.Left, t.Done)
+}
+
+// splitTries takes the counter off a version. A '+' that is not followed by
+// numbers belongs to the version; numbers that are too large are an error, lest
+// a spoilt counter turns into a version nobody can retire.
+func splitTries(s string) (version string, t Tries, err error) {
+	plus := strings.LastIndexByte(s, '+')
+	if plus < 0 {
+		return s, Tries{}, nil
+	}
+	left, done, hasDone := strings.Cut(s[plus+1:], "-")
+	if !isNumber(left) || hasDone && !isNumber(done) {
+		return s, Tries{}, nil
+	}
+	t.Counted = true
+	if t.Left, err = parseCount(left); err != nil {
+		return "", Tries{}, err
+	}
+	if hasDone {
+		t.Done, err = parseCount(done)
+	}
+	return s[:plus], t, err
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+func parseCount(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return 0, fmt.Errorf("boot counter %q is out of range", s)
+	}
+	return uint32(n), nil
+}
