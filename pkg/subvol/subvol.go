@@ -15,6 +15,7 @@
 package subvol
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -59,26 +60,34 @@ var layout = map[Kind][]string{
 	App:       {"vendor", "runtime", "arch", "version"},
 }
 
-// Parse reads the name of a member.
+// Parse reads the name of a member. The error it returns wraps the reason.
 func Parse(name string) (Member, error) {
+	m, err := parse(name)
+	if err != nil {
+		return Member{}, fmt.Errorf("parse member %.64q: %w", name, err)
+	}
+	return m, nil
+}
+
+func parse(name string) (Member, error) {
 	if len(name) > MaxName {
-		return Member{}, fmt.Errorf("parse member %.32q...: longer than %d bytes", name, MaxName)
+		return Member{}, fmt.Errorf("name is longer than %d bytes", MaxName)
 	}
 	kind, rest, _ := strings.Cut(name, ":")
 	fields, known := layout[Kind(kind)]
 	if !known {
-		return Member{}, fmt.Errorf("parse member %q: not a kind of member", name)
+		return Member{}, errors.New("not a kind of member")
 	}
 	if n := strings.Count(rest, ":") + 1; n != len(fields) {
-		return Member{}, fmt.Errorf("parse member %q: %d fields behind %q, want %d (%s)",
-			name, n, kind, len(fields), strings.Join(fields, ":"))
+		return Member{}, fmt.Errorf("%d fields behind %q, want %d (%s)",
+			n, kind, len(fields), strings.Join(fields, ":"))
 	}
 	m := Member{Kind: Kind(kind)}
 	for _, field := range fields {
 		var value string
 		value, rest, _ = strings.Cut(rest, ":")
 		if err := m.set(field, value); err != nil {
-			return Member{}, fmt.Errorf("parse member %q: %s: %w", name, field, err)
+			return Member{}, fmt.Errorf("%s: %w", field, err)
 		}
 	}
 	return m, nil

@@ -1,0 +1,160 @@
+// Package volatile decides how a machine boots.
+//
+// The decision is pure: facts in (the command line, the disks, the names in the
+// pool), a list of steps out. The init executes the steps, "freshroot plan" prints
+// them, and tests compare them with text.
+//
+//	cmdline -> ParseOptions -> FindPool -> PoolMount -> PickUsr -> New -> steps
+//
+// What stops a boot is a *Failure, which says what was looked at and what to do.
+package volatile
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/freshroot/freshroot/pkg/subvol"
+)
+
+// Plan is how a machine boots, and why.
+type Plan struct {
+	Kernel   string // release of the running kernel
+	Arch     string
+	Options  Options
+	Pool     Partition
+	Usr      Usr
+	Instance string // its entry in the pool, or "" where the mode needs none
+	Steps    []Step
+	Warnings []string // what a person should know, though it does not stop the boot
+}
+
+// inits are tried in this order where init= does not name one. A shell is better
+// than nothing, as the kernel itself has it.
+var inits = []string{
+	"/usr/lib/systemd/systemd", "/usr/sbin/init", "/usr/bin/init", "/usr/lib/init/init", "/usr/bin/sh",
+}
+
+// Facts are what a plan is made of.
+type Facts struct {
+	Options Options
+	Arch    string
+	Kernel  string
+	Pool    Partition
+	Entries []string                 // names at the top level of the pool
+	Check   func(entry string) error // why a golden master cannot be used
+}
+
+// New decides how to boot. It returns a *Failure if there is nothing to boot.
+func New(f Facts) (Plan, error) {
+	usr, warnings, err := PickUsr(f.Entries, f.Options, f.Arch, f.Check)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{
+		Kernel: f.Kernel, Arch: f.Arch, Options: f.Options, Pool: f.Pool,
+		Usr: usr, Warnings: warnings,
+	}
+	var exists bool
+	if f.Options.Mode != Yes {
+		p.Instance, exists, err = findInstance(f.Entries, f.Options.Instance, usr.Member)
+		if err != nil {
+			return Plan{}, err
+		}
+	}
+	p.Steps = p.steps(exists)
+	return p, nil
+}
+
+// PoolMount returns how the top level of the pool is mounted. With volatile=yes
+// not a byte of the disk may change, so not even the log is replayed; an overlay
+// only needs to write if it has to make the instance.
+func PoolMount(o Options) (readOnly bool, options string) {
+	switch o.Mode {
+	case Yes:
+		return true, "subvolid=5,rescue=nologreplay"
+	case Overlay:
+		return true, "subvolid=5"
+	}
+	return false, "subvolid=5"
+}
+
+func instanceMember(name, vendor, arch string) (subvol.Member, error) {
+	m := subvol.Member{Kind: subvol.Root, Name: name, Vendor: vendor, Arch: arch}
+	return subvol.Parse(m.String())
+}
+
+// findInstance returns the entry of the instance that belongs to a golden master.
+func findInstance(entries []string, name string, usr subvol.Member) (entry string, exists bool, err error) {
+	want, err := instanceMember(name, usr.Vendor, usr.Arch)
+	if err != nil {
+		return "", false, fmt.Errorf("name instance: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e, string(subvol.Root)+":") {
+			continue
+		}
+		// An entry may spell the architecture in another way.
+		if m, err := subvol.Parse(e); err == nil && m == want {
+			entry, exists = e, true
+			if e == want.String() {
+				break
+			}
+		}
+	}
+	if !exists {
+		entry = want.String()
+	}
+	return entry, exists, nil
+}
+
+// steps lists what to do once the pool is mounted.
+func (p Plan) steps(instanceExists bool) []Step {
+	usr := PoolDir + "/" + p.Usr.Entry
+	instance := PoolDir + "/" + p.Instance
+	steps := p.instantiate(usr, instanceExists)
+	readOnly := p.Options.ReadOnly && (p.Options.Mode == No || p.Options.Mode == State)
+	switch p.Options.Mode {
+	case Yes:
+		steps = append(steps, Tmpfs{RootDir, "mode=0755," + p.Options.Tmpfs})
+	case Overlay:
+		steps = append(steps, OverlayRoot{instance, RootDir, "mode=0755," + p.Options.Tmpfs})
+	default:
+		steps = append(steps, Bind{Source: instance, Target: RootDir})
+	}
+	steps = append(steps, Bind{usr, RootDir + "/usr", true})
+	if p.Options.Mode == Yes {
+		steps = append(steps, Populate{From: Factory, To: RootDir})
+	}
+	steps = append(steps, Skeleton{RootDir})
+	if p.Options.Mode == State {
+		steps = append(steps,
+			Tmpfs{RootDir + "/var", "mode=0755," + p.Options.Tmpfs},
+			Populate{Factory + "/var", RootDir + "/var", true})
+	}
+	if p.Options.Mode == Yes || p.Options.Mode == Overlay {
+		steps = append(steps, VolatileRoot{p.Pool.Device})
+	}
+	if readOnly {
+		steps = append(steps, Protect{RootDir})
+	}
+	return append(steps, Switch{RootDir, p.init()})
+}
+
+// instantiate makes sure of the instance, in the modes that have one.
+func (p Plan) instantiate(usr string, exists bool) []Step {
+	step := Instantiate{p.Instance, usr + "/share/factory", !exists}
+	switch {
+	case p.Options.Mode == Yes, p.Options.Mode == Overlay && exists:
+		return nil
+	case p.Options.Mode == Overlay:
+		return []Step{Remount{Writable: true}, step, Remount{Writable: false}}
+	}
+	return []Step{step}
+}
+
+func (p Plan) init() []string {
+	if p.Options.Init != "" {
+		return []string{p.Options.Init}
+	}
+	return inits
+}
