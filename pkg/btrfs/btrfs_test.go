@@ -1,0 +1,168 @@
+package btrfs_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/btrfs"
+)
+
+const uuid = "12345678-90ab-cdef-1234-567890abcdef"
+
+// newImage returns the first part of a btrfs that mkfs.btrfs has made, which is
+// enough for its superblock.
+func newImage(t testing.TB, args ...string) []byte {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "image")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, imageSize); err != nil {
+		t.Fatal(err)
+	}
+	testfs.Run(t, "mkfs.btrfs", append(args, "-q", "-U", uuid, "-L", "my pool", file)...)
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	raw := make([]byte, 128<<10)
+	if _, err := f.ReadAt(raw, 0); err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+const imageSize = 128 << 20
+
+func TestReadSuperblock(t *testing.T) {
+	for _, sum := range []string{"crc32c", "xxhash", "sha256", "blake2"} {
+		got, err := btrfs.ReadSuperblock(bytes.NewReader(newImage(t, "--csum", sum)), imageSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := &btrfs.Superblock{UUID: uuid, Label: "my pool", Size: imageSize, Devices: 1}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", sum, diff)
+		}
+	}
+}
+
+func TestReadSuperblockRejects(t *testing.T) {
+	const super = 64 << 10
+	image := newImage(t)
+	for name, tc := range map[string]struct {
+		spoil func(raw []byte)
+		size  int64
+		want  string
+	}{
+		"magic":     {func(raw []byte) { raw[super+64] = 'x' }, imageSize, "no btrfs"},
+		"bit":       {func(raw []byte) { raw[super+300] ^= 1 }, imageSize, "wrong checksum"},
+		"place":     {func(raw []byte) { raw[super+48] = 1 }, imageSize, "says it is at 65537"},
+		"truncated": {func([]byte) {}, 100 << 20, "btrfs of 134217728 bytes on a device of 104857600"},
+		"tiny":      {func([]byte) {}, 1000, "no btrfs"},
+	} {
+		raw := bytes.Clone(image)
+		tc.spoil(raw)
+		_, err := btrfs.ReadSuperblock(bytes.NewReader(raw), tc.size)
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error %v, want %q", name, err, tc.want)
+		}
+	}
+}
+
+func FuzzReadSuperblock(f *testing.F) {
+	f.Add(newImage(f)[64<<10 : 68<<10])
+	f.Fuzz(func(t *testing.T, super []byte) {
+		raw := make([]byte, 68<<10)
+		copy(raw[64<<10:], super)
+		sum := crc32.Checksum(raw[64<<10+32:], crc32.MakeTable(crc32.Castagnoli))
+		binary.LittleEndian.PutUint32(raw[64<<10:], sum)
+		s, err := btrfs.ReadSuperblock(bytes.NewReader(raw), int64(len(raw)))
+		if err == nil && (len(s.UUID) != 36 || len(s.Label) > 256) {
+			t.Errorf("read %+v", s)
+		}
+	})
+}
+
+func open(t *testing.T, path string) *os.File {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// TestIntegrationSubvolume follows a subvolume through its life, with the btrfs tool
+// as the witness.
+func TestIntegrationSubvolume(t *testing.T) {
+	pool := open(t, testfs.Btrfs(t, 128))
+	const name = "usr:org.example.os:x86-64:1.0+3-1"
+	if err := btrfs.CreateSubvolume(pool, name); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(pool.Name(), name)
+	subvol := open(t, path)
+	if is, err := btrfs.IsSubvolume(subvol); !is || err != nil {
+		t.Errorf("IsSubvolume = %v, %v", is, err)
+	}
+	for _, want := range []bool{true, false} {
+		if err := btrfs.SetReadOnly(subvol, want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := btrfs.ReadOnly(subvol); got != want || err != nil {
+			t.Errorf("ReadOnly = %v, %v, want %v", got, err, want)
+		}
+		property := testfs.Run(t, "btrfs", "property", "get", path, "ro")
+		if strings.TrimSpace(property) != map[bool]string{true: "ro=true", false: "ro=false"}[want] {
+			t.Errorf("btrfs says %q, want %v", property, want)
+		}
+	}
+	if err := btrfs.DeleteSubvolume(pool, name); err != nil {
+		t.Fatal(err)
+	}
+	if list := testfs.Run(t, "btrfs", "subvolume", "list", pool.Name()); list != "" {
+		t.Errorf("left: %q", list)
+	}
+}
+
+func TestIntegrationSubvolumeErrors(t *testing.T) {
+	pool := open(t, testfs.Btrfs(t, 128))
+	if err := btrfs.CreateSubvolume(pool, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(pool.Name(), "dir"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ err, want error }{
+		"exists":         {btrfs.CreateSubvolume(pool, "a"), unix.EEXIST},
+		"long":           {btrfs.CreateSubvolume(pool, strings.Repeat("n", 256)), unix.ENAMETOOLONG},
+		"path":           {btrfs.CreateSubvolume(pool, "a/b"), unix.EINVAL},
+		"absent":         {btrfs.DeleteSubvolume(pool, "b"), unix.ENOENT},
+		"plain":          {btrfs.DeleteSubvolume(pool, "dir"), unix.EINVAL},
+		"other fs":       {btrfs.CreateSubvolume(open(t, t.TempDir()), "a"), unix.ENOTTY},
+		"protect no dir": {btrfs.SetReadOnly(open(t, filepath.Join(pool.Name(), "dir")), true), unix.EINVAL},
+	} {
+		var typed *btrfs.IoctlError
+		if !errors.Is(tc.err, tc.want) || !errors.As(tc.err, &typed) {
+			t.Errorf("%s: error %v, want %v", name, tc.err, tc.want)
+		}
+	}
+	for _, dir := range []string{filepath.Join(pool.Name(), "dir"), t.TempDir()} {
+		if is, err := btrfs.IsSubvolume(open(t, dir)); is || err != nil {
+			t.Errorf("IsSubvolume(%s) = %v, %v", dir, is, err)
+		}
+	}
+}
