@@ -1,0 +1,68 @@
+// Package pool looks at the members of a mounted pool.
+//
+// It only reads, and follows no symbolic link. The pool's names and what is behind
+// them are not trusted.
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/freshroot/freshroot/pkg/btrfs"
+	"github.com/freshroot/freshroot/pkg/rootfs"
+)
+
+// maxEntries bounds the memory that a pool's list of names takes.
+const maxEntries = 1 << 20
+
+// Entries returns the names at the top level of a pool, in no order.
+func Entries(pool *os.File) ([]string, error) {
+	names, err := pool.Readdirnames(maxEntries)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("list pool %s: %w", pool.Name(), err)
+	}
+	return names, nil
+}
+
+// CheckUsr says why a golden master cannot be booted with a kernel: it is no
+// subvolume, it is writable (which a half received one is, too), or it has modules
+// and none of them are for this kernel. release may be "" if it is not known.
+func CheckUsr(pool *os.File, entry, release string) error {
+	dir, err := rootfs.OpenDir(pool, entry)
+	if err != nil {
+		return errors.New("not a directory")
+	}
+	defer dir.Close()
+	if is, err := btrfs.IsSubvolume(dir); err != nil {
+		return err
+	} else if !is {
+		return errors.New("not a subvolume")
+	}
+	if readOnly, err := btrfs.ReadOnly(dir); err != nil {
+		return err
+	} else if !readOnly {
+		return errors.New("writable: not finished, or not protected (btrfs property set ... ro true)")
+	}
+	return checkModules(dir, release)
+}
+
+// checkModules accepts a golden master without any modules: its kernel has all it
+// needs built in, or brings them along.
+func checkModules(usr *os.File, release string) error {
+	const modules = "lib/modules"
+	if release == "" || isMissing(usr, modules) || !isMissing(usr, modules+"/"+release) {
+		return nil
+	}
+	return fmt.Errorf("no modules for kernel %s", release)
+}
+
+func isMissing(dir *os.File, name string) bool {
+	f, err := rootfs.OpenDir(dir, name)
+	if err == nil {
+		f.Close()
+	}
+	return errors.Is(err, fs.ErrNotExist)
+}
