@@ -46,12 +46,14 @@ func newImage(t testing.TB, args ...string) []byte {
 const imageSize = 128 << 20
 
 func TestReadSuperblock(t *testing.T) {
-	for _, sum := range []string{"crc32c", "xxhash", "sha256", "blake2"} {
+	for sum, name := range map[string]string{
+		"crc32c": "crc32c", "xxhash": "xxhash64", "sha256": "sha256", "blake2": "blake2b-256",
+	} {
 		got, err := btrfs.ReadSuperblock(bytes.NewReader(newImage(t, "--csum", sum)), imageSize)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := &btrfs.Superblock{UUID: uuid, Label: "my pool", Size: imageSize, Devices: 1}
+		want := &btrfs.Superblock{UUID: uuid, Label: "my pool", Size: imageSize, Devices: 1, Checksum: name}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", sum, diff)
 		}

@@ -28,15 +28,24 @@ const (
 	superMagic  = "_BHRfS_M"
 )
 
+// crc32c is the checksum type that nearly all file systems have.
+const crc32c = 0
+
+// checksums are the names of the checksum types.
+var checksums = []string{crc32c: "crc32c", "xxhash64", "sha256", "blake2b-256"}
+
 // ErrNotBtrfs is returned for a device that holds no btrfs.
 var ErrNotBtrfs = errors.New("no btrfs")
 
 // Superblock says what a btrfs is called.
 type Superblock struct {
-	UUID    string // in lower case, as in UUID=
-	Label   string
-	Size    uint64 // bytes
-	Devices uint64 // a pool has one
+	UUID  string // in lower case, as in UUID=
+	Label string
+	Size  uint64 // bytes
+	// Checksum is the algorithm by its name in the kernel's crypto API, or "" if it
+	// is not known here.
+	Checksum string
+	Devices  uint64 // a pool has one
 }
 
 // ReadSuperblock reads the first superblock of a device of size bytes. It
@@ -61,18 +70,24 @@ func parseSuperblock(raw []byte, size int64) (*Superblock, error) {
 		return nil, fmt.Errorf("btrfs superblock says it is at %d, not at %d", at, superOffset)
 	}
 	// The other checksums are left to the kernel: it verifies them when it mounts.
-	if crc32c := uint16(0); le.Uint16(raw[196:]) == crc32c {
+	sumType := le.Uint16(raw[196:])
+	if sumType == crc32c {
 		sum := crc32.Checksum(raw[32:], crc32.MakeTable(crc32.Castagnoli))
 		if sum != le.Uint32(raw) {
 			return nil, errors.New("btrfs superblock has a wrong checksum")
 		}
 	}
+	name := ""
+	if int(sumType) < len(checksums) {
+		name = checksums[sumType]
+	}
 	label, _, _ := bytes.Cut(raw[299:299+256], []byte{0})
 	s := &Superblock{
-		UUID:    formatUUID(raw[32:48]),
-		Label:   string(label),
-		Size:    le.Uint64(raw[112:]),
-		Devices: le.Uint64(raw[136:]),
+		UUID:     formatUUID(raw[32:48]),
+		Label:    string(label),
+		Size:     le.Uint64(raw[112:]),
+		Devices:  le.Uint64(raw[136:]),
+		Checksum: name,
 	}
 	// A truncated image fails to mount with a message nobody understands.
 	if s.Devices == 1 && s.Size > uint64(size) {

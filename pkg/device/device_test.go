@@ -65,7 +65,7 @@ func TestReadDisk(t *testing.T) {
 	}
 	want := volatile.Partition{
 		Device: path + "5", Number: 5, Type: gpt.RootType("x86-64"), PartUUID: uuid, Label: "freshroot",
-		UUID: uuid, FSLabel: "pool", Disk: "disk.img", Offset: 4 * mib, Size: 128 * mib,
+		UUID: uuid, FSLabel: "pool", Checksum: "crc32c", Disk: "disk.img", Offset: 4 * mib, Size: 128 * mib,
 	}
 	if diff := cmp.Diff(want, got.Partitions[1]); diff != "" {
 		t.Errorf("pool (-want +got):\n%s", diff)
@@ -84,7 +84,7 @@ func TestReadDiskWithoutTable(t *testing.T) {
 	}
 	path := newBtrfs(t)
 	got := device.ReadDisk(path)
-	want := []volatile.Partition{{Device: path, UUID: uuid, FSLabel: "pool", Disk: "disk.img", Size: 128 * mib}}
+	want := []volatile.Partition{{Device: path, UUID: uuid, FSLabel: "pool", Checksum: "crc32c", Disk: "disk.img", Size: 128 * mib}}
 	if diff := cmp.Diff(want, got.Partitions); diff != "" {
 		t.Errorf("whole disk (-want +got):\n%s", diff)
 	}

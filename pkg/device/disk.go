@@ -105,7 +105,7 @@ func readSuperblock(r *io.SectionReader, p *volatile.Partition) {
 	case super.Devices != 1:
 		p.Problem = fmt.Sprintf("btrfs over %d devices; a pool has one", super.Devices)
 	default:
-		p.UUID, p.FSLabel = super.UUID, super.Label
+		p.UUID, p.FSLabel, p.Checksum = super.UUID, super.Label, super.Checksum
 	}
 }
 
@@ -120,7 +120,7 @@ type blkpg struct {
 type blkpgPartition struct {
 	start, length int64 // bytes
 	number        int32
-	names         [128]byte
+	_             [128]byte // names, which the kernel does not read
 }
 
 // AddPartition makes the kernel know a partition that it did not find itself: it

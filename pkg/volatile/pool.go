@@ -28,6 +28,7 @@ type Partition struct {
 	Label    string `json:"partlabel,omitempty"`
 	UUID     string `json:"uuid,omitempty"` // of the btrfs, or "" if it is none
 	FSLabel  string `json:"label,omitempty"`
+	Checksum string `json:"-"` // of the btrfs, as in "crypto-sha256"
 	Problem  string `json:"-"` // why it is no btrfs that can be used
 	Disk     string `json:"disk"`
 	Offset   int64  `json:"-"` // bytes from the start of the disk
