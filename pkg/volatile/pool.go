@@ -97,6 +97,11 @@ func typeRank(typ, arch string) (rank int, ok bool) {
 	return rank, rank >= 0 && typ != ""
 }
 
+// Has says whether a partition with this PARTUUID is on one of the disks.
+func Has(disks []Disk, partUUID string) bool {
+	return slices.ContainsFunc(disks, func(d Disk) bool { return hasPartition(d, partUUID) })
+}
+
 func hasPartition(d Disk, partUUID string) bool {
 	return partUUID != "" && slices.ContainsFunc(d.Partitions, func(p Partition) bool {
 		return strings.EqualFold(p.PartUUID, partUUID)

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/mount"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+// panicFailure is for faults of our own.
+func panicFailure(cause any, stack []string) error {
+	return &volatile.Failure{
+		Problem: volatile.Panic,
+		What:    fmt.Sprintf("freshroot itself has a fault: %v", cause),
+		Seen:    stack,
+		Do:      []string{"report this screen at https://github.com/freshroot/freshroot/issues"},
+	}
+}
+
+func mountFailure(err error, p volatile.Partition) error {
+	return &volatile.Failure{
+		Problem: volatile.NoMount,
+		What:    "the pool cannot be mounted",
+		Err:     err,
+		Seen:    []string{p.Device + ": btrfs " + p.UUID},
+		Do: []string{
+			"if the disk can only be read, boot with volatile=yes",
+			"else look at the kernel's messages above, and check it from another system: btrfs check " + p.Device,
+		},
+	}
+}
+
+// stepFailure gives the steps that fail for a known reason words of their own.
+func stepFailure(step volatile.Step, err error) error {
+	f := &volatile.Failure{Problem: volatile.Other, What: "cannot " + step.String(), Err: err}
+	switch s := step.(type) {
+	case volatile.Instantiate:
+		f.Problem, f.What = volatile.Unwritable, "the instance "+s.Name+" cannot be written"
+		f.Do = []string{
+			"boot with volatile=yes, which writes nothing, and look at the pool from there:",
+			"is it full (btrfs filesystem usage), read-only, or is a file where a directory should be?",
+		}
+	case volatile.Populate:
+		if errors.Is(err, unix.ENOSPC) {
+			f.Problem, f.What = volatile.TmpfsFull, "the factory does not fit into the RAM that "+s.To+" may use"
+			f.Do = []string{
+				"allow more: freshroot.tmpfs=size=50% (or nr_inodes=), or give the machine more memory",
+				"or keep the root on disk: volatile=no",
+			}
+		}
+	}
+	return f
+}
+
+func initFailure(err error, plan volatile.Plan) error {
+	f := &volatile.Failure{
+		Problem: volatile.NoInit,
+		What:    plan.Usr.Entry + " has no init that can be executed",
+		Do:      []string{"correct init= on the kernel command line, or leave it out", "or boot another version with freshroot.usr="},
+	}
+	var missing *mount.NoInitError
+	if !errors.As(err, &missing) {
+		f.Err = err
+		return f
+	}
+	for _, tried := range missing.Tried {
+		f.Seen = append(f.Seen, tried.Error())
+	}
+	return f
+}
+
+// fail shows the failure screen and does what is to be done then. It never returns.
+func (b *boot) fail(err error) {
+	var f *volatile.Failure
+	if !errors.As(err, &f) {
+		f = &volatile.Failure{Problem: volatile.Other, What: err.Error()}
+	}
+	action, delay := b.onFailure()
+	b.log.error(f.Error())
+	show(f.Screen(b.kernel, b.cmdline, then(action, delay)))
+	if action == "shell" {
+		if err := shell(); err != nil {
+			show([]string{"no shell: " + err.Error()})
+		}
+		action = "halt"
+	}
+	unix.Sync()
+	time.Sleep(delay)
+	end(action)
+}
+
+// onFailure decides what follows the failure screen. panic= is the kernel's way to
+// ask for a reboot when nobody watches.
+func (b *boot) onFailure() (action string, delay time.Duration) {
+	action, delay = b.opts.OnFailure, 10*time.Second
+	p, _ := b.params.Last("panic")
+	seconds, err := strconv.Atoi(p.Value)
+	if err == nil && seconds != 0 {
+		delay = max(0, time.Duration(seconds)*time.Second)
+	}
+	switch {
+	case action == "" && err == nil && seconds != 0:
+		action = "reboot"
+	case action == "":
+		action = "halt"
+	}
+	if action == "halt" || action == "shell" {
+		delay = 0
+	}
+	return action, delay
+}
+
+func then(action string, delay time.Duration) string {
+	switch action {
+	case "reboot":
+		return fmt.Sprintf("The machine reboots in %v.", delay)
+	case "poweroff":
+		return fmt.Sprintf("The machine powers off in %v.", delay)
+	case "shell":
+		return "A shell follows; when it ends, the machine halts."
+	}
+	return "The machine halts. Switch it off, or reset it."
+}
+
+// show writes lines to every console that the kernel uses, since one cannot know
+// which of them somebody looks at.
+func show(lines []string) {
+	text := strings.Join(lines, "\r\n") + "\r\n"
+	active, _ := os.ReadFile("/sys/class/tty/console/active")
+	shown := false
+	for _, name := range strings.Fields(string(active)) {
+		tty, err := os.OpenFile("/dev/"+name, os.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		_, err = tty.WriteString(text)
+		shown = shown || err == nil
+		tty.Close()
+	}
+	if !shown {
+		os.Stdout.WriteString(text)
+	}
+}
+
+// shell runs the shell of the initramfs, if it was built with one.
+func shell() error {
+	shells := []string{"/bin/sh", "/bbin/sh", "/bin/bash"}
+	i := slices.IndexFunc(shells, func(path string) bool {
+		_, err := os.Stat(path)
+		return err == nil
+	})
+	if i < 0 {
+		return errors.New("this initramfs was built without one")
+	}
+	console, err := os.OpenFile("/dev/console", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	process, err := os.StartProcess(shells[i], shells[i:i+1], &os.ProcAttr{
+		Env:   append(os.Environ(), "PATH=/bin:/sbin:/bbin:/usr/bin:/usr/sbin"),
+		Files: []*os.File{console, console, console},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: true},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = process.Wait()
+	return err
+}
+
+// end stops the machine. PID 1 stays, whatever happens: the kernel would panic.
+func end(action string) {
+	command := map[string]int{
+		"reboot":   unix.LINUX_REBOOT_CMD_RESTART,
+		"poweroff": unix.LINUX_REBOOT_CMD_POWER_OFF,
+	}[action]
+	if command == 0 {
+		command = unix.LINUX_REBOOT_CMD_HALT
+	}
+	err := unix.Reboot(command)
+	show([]string{fmt.Sprintf("freshroot: %s: %v", action, err)})
+	for {
+		time.Sleep(time.Hour)
+	}
+}

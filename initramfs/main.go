@@ -1,0 +1,22 @@
+// Command initramfs is the init of the initial RAM file system.
+//
+// The kernel executes it as /init. It finds the pool, picks a golden master,
+// assembles a root around it and executes the init of the OS there, as package
+// volatile decides. It never returns: what goes wrong ends on the failure screen.
+package main
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	if os.Getpid() != 1 {
+		os.Stderr.WriteString("freshroot init: only the kernel may start this, as /init of an initramfs\n")
+		os.Exit(2)
+	}
+	unix.Umask(0)
+	b := newBoot()
+	b.fail(guard(b.run))
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/factory"
+	"github.com/freshroot/freshroot/pkg/instance"
+	"github.com/freshroot/freshroot/pkg/mount"
+	"github.com/freshroot/freshroot/pkg/pool"
+	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+// mountPool mounts the top level of the pool.
+func (b *boot) mountPool() error {
+	flags, data := mount.ParseOptions(b.opts.RootFlags)
+	readOnly, options := volatile.PoolMount(b.opts)
+	if readOnly {
+		flags |= unix.MS_RDONLY
+	}
+	for option := range strings.SplitSeq(data, ",") {
+		switch {
+		case option == "":
+		case strings.HasPrefix(option, "subvol"):
+			b.warn("rootflags=" + option + " was left out: subvolumes are picked by their names")
+		default:
+			options += "," + option
+		}
+	}
+	if b.pool.Checksum != "crc32c" {
+		b.modules.serve("crypto-" + b.pool.Checksum)
+	}
+	if err := mount.Dir(volatile.PoolDir); err != nil {
+		return err
+	}
+	err := mount.Mount(b.pool.Device, volatile.PoolDir, "btrfs", flags, options)
+	if err != nil {
+		return mountFailure(err, b.pool)
+	}
+	return nil
+}
+
+// pick decides what to boot.
+func (b *boot) pick() error {
+	dir, err := os.Open(volatile.PoolDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	entries, err := pool.Entries(dir)
+	if err != nil {
+		return err
+	}
+	b.plan, err = volatile.New(volatile.Facts{
+		Options: b.opts, Arch: b.arch, Kernel: b.kernel, Pool: b.pool, Entries: entries,
+		Check: func(entry string) error { return pool.CheckUsr(dir, entry, b.kernel) },
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range b.plan.Usr.Skipped {
+		b.log.debug(fmt.Sprintf("not %q: %s", s.Entry, s.Reason))
+	}
+	for _, warning := range b.plan.Warnings {
+		b.warn(warning)
+	}
+	b.log.info(fmt.Sprintf("booting %s from %s with volatile=%s",
+		b.plan.Usr.Entry, b.pool.Device, b.opts.Mode))
+	return nil
+}
+
+// assemble does the steps of the plan but the last, which is the switch.
+func (b *boot) assemble() error {
+	if err := mount.Dir(volatile.RootDir); err != nil {
+		return err
+	}
+	for _, step := range b.plan.Steps[:len(b.plan.Steps)-1] {
+		b.log.debug(step.String())
+		done := timer(step.String(), &b.record.steps)
+		if err := b.do(step); err != nil {
+			return stepFailure(step, err)
+		}
+		done()
+	}
+	return nil
+}
+
+// do does one step.
+func (b *boot) do(step volatile.Step) error {
+	switch s := step.(type) {
+	case volatile.Instantiate:
+		return b.instantiate(s)
+	case volatile.Remount:
+		return mount.Remount(volatile.PoolDir, readOnlyFlag(!s.Writable), "")
+	case volatile.Bind:
+		return bind(s)
+	case volatile.Protect:
+		return mount.Reflag(s.Target, unix.MS_RDONLY)
+	case volatile.Tmpfs:
+		return mountTmpfs(s.Target, s.Options)
+	case volatile.OverlayRoot:
+		return overlay(s)
+	case volatile.Skeleton:
+		return skeleton(s)
+	case volatile.Populate:
+		return b.populate(s)
+	case volatile.VolatileRoot:
+		return volatileRoot(s)
+	}
+	return fmt.Errorf("no way to do %T", step)
+}
+
+func (b *boot) instantiate(s volatile.Instantiate) error {
+	dir, err := os.Open(volatile.PoolDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	golden, err := rootfs.OpenDir(dir, b.plan.Usr.Entry)
+	if err != nil {
+		return err
+	}
+	defer golden.Close()
+	made, err := instance.Ensure(dir, s.Name, golden)
+	b.record.made = made
+	if err == nil && len(made) > 0 {
+		b.log.info("made " + strings.Join(made, ", ") + " from the factory")
+	}
+	return err
+}
+
+func bind(s volatile.Bind) error {
+	if err := mount.Dir(s.Target); err != nil {
+		return err
+	}
+	return mount.Bind(s.Source, s.Target, readOnlyFlag(s.ReadOnly))
+}
+
+func readOnlyFlag(readOnly bool) uintptr {
+	if readOnly {
+		return unix.MS_RDONLY
+	}
+	return 0
+}
+
+// mountTmpfs mounts with strict access times, as systemd does.
+func mountTmpfs(target, options string) error {
+	if err := mount.Dir(target); err != nil {
+		return err
+	}
+	return mount.Mount("tmpfs", target, "tmpfs", unix.MS_STRICTATIME, options)
+}
+
+// overlay mounts its tmpfs aside: the overlay keeps it when it is detached. The
+// lower layer is bound to a name without the colons that overlayfs splits at.
+func overlay(s volatile.OverlayRoot) error {
+	const changes, lower = "/run/freshroot/overlay", "/run/freshroot/lower"
+	for _, dir := range []string{filepath.Dir(changes), changes, lower} {
+		if err := mount.Dir(dir); err != nil {
+			return err
+		}
+	}
+	if err := mountTmpfs(changes, s.Options); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/upper", "/work"} {
+		if err := mount.Dir(changes + dir); err != nil {
+			return err
+		}
+	}
+	if err := mount.Bind(s.Lower, lower, unix.MS_RDONLY); err != nil {
+		return err
+	}
+	options := "lowerdir=" + lower + ",upperdir=" + changes + "/upper,workdir=" + changes + "/work"
+	if err := mount.Mount("overlay", s.Target, "overlay", 0, options); err != nil {
+		return err
+	}
+	return errors.Join(mount.Unmount(changes), mount.Unmount(lower), os.Remove(changes), os.Remove(lower))
+}
+
+func skeleton(s volatile.Skeleton) error {
+	root, err := os.Open(s.Root)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return rootfs.Complete(root)
+}
+
+// populate copies a part of the factory. A golden master without it boots with what
+// its OS makes for itself.
+func (b *boot) populate(s volatile.Populate) error {
+	root, err := os.Open(volatile.RootDir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	from, err := rootfs.OpenDir(root, strings.TrimPrefix(s.From, volatile.RootDir+"/"))
+	if errors.Is(err, os.ErrNotExist) {
+		b.warn("the factory has no " + s.From)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.Open(s.To)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	opts := factory.Options{}
+	if !s.Itself {
+		opts.Skip = rootfs.Reserved
+	}
+	stats, err := factory.Copy(to, from, opts)
+	for _, conflict := range stats.Conflicts {
+		b.warn(conflict)
+	}
+	if err == nil && s.Itself {
+		err = factory.CopyAttributes(to, from)
+	}
+	return err
+}
+
+// volatileRoot leaves the link that systemd's volatile-root would leave, by which
+// its tools find the disk under a root that is in RAM.
+func volatileRoot(s volatile.VolatileRoot) error {
+	var st unix.Stat_t
+	if err := unix.Stat(s.Device, &st); err != nil {
+		return fmt.Errorf("stat %s: %w", s.Device, err)
+	}
+	if err := os.MkdirAll("/run/systemd", 0o755); err != nil {
+		return err
+	}
+	target := fmt.Sprintf("/dev/block/%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev))
+	return os.Symlink(target, "/run/systemd/volatile-root")
+}
+
+// handOver executes the init of the OS. It only returns an error.
+func (b *boot) handOver() error {
+	last := b.plan.Steps[len(b.plan.Steps)-1].(volatile.Switch)
+	init, err := mount.FindInit(last.Root, last.Init)
+	if err != nil {
+		return initFailure(err, b.plan)
+	}
+	if filepath.Base(init) == "sh" && b.opts.Init == "" {
+		b.warn("the OS has no init: starting a shell")
+	}
+	if err := b.writeRecord(init); err != nil {
+		return err
+	}
+	if err := mount.Unmount(volatile.PoolDir); err != nil {
+		return err
+	}
+	b.log.info("switching to the new root, init is " + init)
+	b.log.close()
+	return mount.Switch(last.Root, []string{init}, os.Args[1:], os.Environ())
+}
