@@ -1,0 +1,112 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+
+	"github.com/u-root/gobusybox/src/pkg/golang"
+	"github.com/u-root/mkuimage/cpio"
+	"github.com/u-root/mkuimage/uimage"
+	"github.com/u-root/mkuimage/uimage/builder"
+	"github.com/u-root/mkuimage/uimage/initramfs"
+	"github.com/u-root/uio/llog"
+	"github.com/u-root/uio/uio"
+)
+
+// InitPackage is the import path of the init.
+const InitPackage = "github.com/freshroot/freshroot/initramfs"
+
+// Errors that [Build] returns if the init has to be compiled and cannot be.
+var (
+	// ErrNoToolchain is returned if there is no Go.
+	ErrNoToolchain = errors.New("no Go toolchain (go) in PATH")
+	// ErrNoSource is returned if the source directory does not know the init.
+	ErrNoSource = errors.New("not a checkout of freshroot")
+)
+
+// compileInit has u-root's builder compile the init, for GOARCH if that is set.
+func compileInit(ctx context.Context, source string) ([]byte, error) {
+	compiler, err := exec.LookPath("go")
+	if err != nil {
+		return nil, fmt.Errorf("compile init: %w", ErrNoToolchain)
+	}
+	if err := checkSource(ctx, compiler, source); err != nil {
+		return nil, err
+	}
+	work, err := os.MkdirTemp("", "freshroot-init-")
+	if err != nil {
+		return nil, fmt.Errorf("compile init: %w", err)
+	}
+	defer os.RemoveAll(work)
+	// The archive that the builder makes is only the way to get at the program: the
+	// order and the metadata of the files are up to this package.
+	built := cpio.InMemArchive()
+	if err := uimage.Create(silent(),
+		uimage.WithEnv(
+			golang.DisableCGO(),
+			golang.WithCompiler(compiler),
+			// A program built with -trimpath does not know GOROOT, the compiler does.
+			golang.WithGOROOT(""),
+			golang.WithWorkingDir(source),
+		),
+		uimage.WithTempDir(work),
+		uimage.WithOutput(&initramfs.Archive{Archive: built}),
+		uimage.WithCommands(buildOptions(), builder.Binary, InitPackage),
+	); err != nil {
+		return nil, fmt.Errorf("compile init %s in %q: %w", InitPackage, source, err)
+	}
+	// The builder cannot be stopped; at least its result is not used.
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("compile init: %w", err)
+	}
+	return binary(built, path.Base(InitPackage))
+}
+
+// checkSource looks for the init. The builder would do so as well, but explains at
+// length how its own search for packages has changed over the years.
+func checkSource(ctx context.Context, compiler, source string) error {
+	list := exec.CommandContext(ctx, compiler, "list", "-find", InitPackage)
+	list.Dir = source
+	if err := list.Run(); err != nil {
+		dir, _ := filepath.Abs(source)
+		return fmt.Errorf("compile init: go list %s in %s: %w (%w)",
+			InitPackage, dir, ErrNoSource, err)
+	}
+	return nil
+}
+
+// buildOptions adds to what the builder does by itself: no paths, symbols, build ID,
+// and no inlining, without which a program is a tenth smaller when compressed.
+func buildOptions() *golang.BuildOpts {
+	return &golang.BuildOpts{ExtraArgs: []string{
+		"-a=false",        // or the standard library is compiled each time
+		"-buildvcs=false", // or each commit changes the bytes
+	}}
+}
+
+// binary returns a program that the builder put into an archive. It is a file in the
+// work directory up to now.
+func binary(built *cpio.Archive, name string) ([]byte, error) {
+	record, ok := built.Get(path.Join("bin", name))
+	if !ok {
+		return nil, fmt.Errorf("compile init: the builder made no bin/%s", name)
+	}
+	data, err := io.ReadAll(uio.Reader(record))
+	if err != nil {
+		return nil, fmt.Errorf("compile init: %w", err)
+	}
+	return data, nil
+}
+
+// silent is a logger for the builder's remarks on versions of Go, which are years
+// behind. What matters comes as an error.
+func silent() *llog.Logger {
+	return llog.New(slog.LevelError, func(string, ...any) {})
+}
