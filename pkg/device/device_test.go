@@ -103,7 +103,7 @@ func TestIntegrationLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	loop, err := device.AttachLoop(f, mib, 2*mib)
+	loop, err := device.AttachLoop(f, device.Range{Offset: mib, Size: 2 * mib})
 	if err != nil {
 		t.Fatal(err)
 	}

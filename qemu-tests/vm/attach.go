@@ -1,0 +1,24 @@
+package vm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// Attach boots a machine whose serial console is this process's terminal, and waits
+// until it is off. Ctrl-A X ends it.
+func Attach(ctx context.Context, c Config) error {
+	args, err := c.machineArgs(accelerator(ctx, c), "stdio,id=console,mux=on,signal=off")
+	if err != nil {
+		return fmt.Errorf("start %s: %w", qemu, err)
+	}
+	// In our process group, so that it may use the terminal.
+	cmd := exec.CommandContext(ctx, qemu, append(args, "-mon", "chardev=console")...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("run %s: %w", qemu, err)
+	}
+	return nil
+}
