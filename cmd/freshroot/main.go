@@ -1,0 +1,86 @@
+// Command freshroot manages golden masters, their instances and how they boot.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit statuses.
+const (
+	exitFailure = 1 // what was asked for could not be done, or the answer is no
+	exitUsage   = 2 // the command line is wrong
+)
+
+func main() {
+	root := rootCommand()
+	command, err := root.ExecuteC()
+	if err == nil {
+		return
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(os.Stderr, "freshroot: %v\nSee '%s --help'.\n", err, command.CommandPath())
+		os.Exit(exitUsage)
+	}
+	if !errors.Is(err, errSaid) {
+		fmt.Fprintf(os.Stderr, "freshroot: %v\n", err)
+	}
+	os.Exit(exitFailure)
+}
+
+// errSaid is returned by a command that has told the person all there is to say.
+var errSaid = errors.New("said")
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "freshroot",
+		Short: "Boot Linux statelessly from golden masters",
+		Long: `freshroot boots Linux from nothing but its /usr. A pool, one btrfs file system,
+holds all versions of an OS and all instances of it; at boot the newest good
+version is picked and a root is assembled around it.
+
+Exit status: 0 if all went well, 1 if something failed or the answer is no,
+2 if the command line is wrong.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(planCommand(), initramfsCommand(), manCommand())
+	return group(root)
+}
+
+// group makes a command one that only has subcommands: alone it shows its help, and
+// an unknown one is a mistake in the command line.
+func group(c *cobra.Command) *cobra.Command {
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		message := fmt.Sprintf("%q is no command of %s", args[0], c.CommandPath())
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			message += "; did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return usageError{errors.New(message)}
+	}
+	c.SuggestionsMinimumDistance = 2
+	return c
+}
+
+// arguments turns a complaint about the number of arguments into a usage error.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshroot/freshroot/pkg/cmdline"
+	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/pool"
+	"github.com/freshroot/freshroot/pkg/subvol"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+// planOptions are the flags of the command.
+type planOptions struct {
+	cmdline, kernel, arch string
+	json                  bool
+}
+
+func planCommand() *cobra.Command {
+	var o planOptions
+	c := &cobra.Command{
+		Use:   "plan [flags] DISK_OR_IMAGE...",
+		Short: "Explain what a disk or an image would boot, and why",
+		Long: `Explain what a machine with these disks would boot: which partition is the pool,
+which version is picked, why others are passed over, and each step to the root.
+It is the decision that the initramfs makes, and it changes not a byte.
+
+Reading the members of the pool needs root, since the kernel mounts the pool for
+it, read-only and out of sight of other processes.
+
+Exit status: 0 if it would boot, 1 if it would not, 2 for wrong usage.`,
+		Example: `  freshroot plan disk.img
+  freshroot plan --cmdline "volatile=yes freshroot.usr=1.2" --kernel 6.1.0-56-amd64 /dev/sda`,
+		Args: arguments(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c.OutOrStdout(), args) },
+	}
+	c.Flags().StringVar(&o.cmdline, "cmdline", "", "kernel command line to plan for")
+	c.Flags().StringVar(&o.kernel, "kernel", "", "kernel release to plan for (default: its modules are not checked)")
+	c.Flags().StringVar(&o.arch, "arch", subvol.HostArch(), "architecture to plan for")
+	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	return c
+}
+
+func (o planOptions) run(w io.Writer, paths []string) error {
+	plan, err := o.plan(paths)
+	var failure *volatile.Failure
+	switch {
+	case errors.As(err, &failure):
+		o.printFailure(w, failure)
+		return errSaid
+	case err != nil:
+		return fmt.Errorf("plan: %w", err)
+	case o.json:
+		return printJSON(w, describePlan(plan))
+	}
+	plan.WriteText(w)
+	return nil
+}
+
+// plan makes the plan of the initramfs, from disks that are not booting.
+func (o planOptions) plan(paths []string) (volatile.Plan, error) {
+	opts, warnings := volatile.ParseOptions(cmdline.Parse(o.cmdline))
+	arch := subvol.CanonicalArch(o.arch)
+	var disks []volatile.Disk
+	images := map[string]string{}
+	for _, path := range paths {
+		d := device.ReadDisk(path)
+		if d.Size == 0 && d.Err != nil {
+			return volatile.Plan{}, d.Err
+		}
+		disks = append(disks, d)
+		for _, p := range d.Partitions {
+			images[p.Device] = path
+		}
+	}
+	found, err := volatile.FindPool(disks, opts, arch, "")
+	if err != nil {
+		return volatile.Plan{}, err
+	}
+	facts := volatile.Facts{Options: opts, Arch: arch, Kernel: o.kernel, Pool: found}
+	var plan volatile.Plan
+	err = withPool(images[found.Device], found, func(dir *os.File) error {
+		if facts.Entries, err = pool.Entries(dir); err != nil {
+			return err
+		}
+		facts.Check = func(entry string) error { return pool.CheckUsr(dir, entry, o.kernel) }
+		plan, err = volatile.New(facts)
+		return err
+	})
+	plan.Warnings = append(warnings, plan.Warnings...)
+	return plan, err
+}
+
+func (o planOptions) printFailure(w io.Writer, f *volatile.Failure) {
+	if o.json {
+		_ = printJSON(w, map[string]any{"failure": map[string]any{
+			"problem": f.Problem, "what": f.Error(), "seen": f.Seen, "do": f.Do}})
+		return
+	}
+	fmt.Fprintf(w, "would not boot: %v\n", f)
+	for _, line := range volatile.Clip(f.Seen) {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
+	fmt.Fprintf(w, "what to do:\n  %s\n", strings.Join(f.Do, "\n  "))
+}
+
+// planJSON is the plan for programs.
+type planJSON struct {
+	Pool     volatile.Partition `json:"pool"`
+	Kernel   string             `json:"kernel,omitempty"`
+	Arch     string             `json:"arch"`
+	Mode     volatile.Mode      `json:"mode"`
+	Usr      string             `json:"usr"`
+	Version  string             `json:"version"`
+	Degraded bool               `json:"degraded"`
+	Skipped  []volatile.Skipped `json:"skipped"`
+	Older    int                `json:"older"`
+	Instance string             `json:"instance,omitempty"`
+	Steps    []string           `json:"steps"`
+	Warnings []string           `json:"warnings"`
+}
+
+func describePlan(p volatile.Plan) planJSON {
+	j := planJSON{
+		Pool: p.Pool, Kernel: p.Kernel, Arch: p.Arch, Mode: p.Options.Mode,
+		Usr: p.Usr.Entry, Version: p.Usr.Member.Version, Degraded: p.Usr.Degraded,
+		Skipped: append([]volatile.Skipped{}, p.Usr.Skipped...), Older: p.Usr.Older,
+		Instance: p.Instance, Warnings: append([]string{}, p.Warnings...),
+	}
+	for _, step := range p.Steps {
+		j.Steps = append(j.Steps, step.String())
+	}
+	return j
+}
