@@ -62,6 +62,17 @@ func Tool(t testing.TB, name string) string {
 	return path
 }
 
+// Open opens a file or directory until the test ends.
+func Open(t testing.TB, path string) *os.File {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
 // missing skips a test, except where nothing may be skipped.
 func missing(t testing.TB, what string) {
 	t.Helper()

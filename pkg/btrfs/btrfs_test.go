@@ -97,26 +97,16 @@ func FuzzReadSuperblock(f *testing.F) {
 	})
 }
 
-func open(t *testing.T, path string) *os.File {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
-}
-
 // TestIntegrationSubvolume follows a subvolume through its life, with the btrfs tool
 // as the witness.
 func TestIntegrationSubvolume(t *testing.T) {
-	pool := open(t, testfs.Btrfs(t, 128))
+	pool := testfs.Open(t, testfs.Btrfs(t, 128))
 	const name = "usr:org.example.os:x86-64:1.0+3-1"
 	if err := btrfs.CreateSubvolume(pool, name); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(pool.Name(), name)
-	subvol := open(t, path)
+	subvol := testfs.Open(t, path)
 	if is, err := btrfs.IsSubvolume(subvol); !is || err != nil {
 		t.Errorf("IsSubvolume = %v, %v", is, err)
 	}
@@ -141,7 +131,7 @@ func TestIntegrationSubvolume(t *testing.T) {
 }
 
 func TestIntegrationSubvolumeErrors(t *testing.T) {
-	pool := open(t, testfs.Btrfs(t, 128))
+	pool := testfs.Open(t, testfs.Btrfs(t, 128))
 	if err := btrfs.CreateSubvolume(pool, "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -154,8 +144,8 @@ func TestIntegrationSubvolumeErrors(t *testing.T) {
 		"path":           {btrfs.CreateSubvolume(pool, "a/b"), unix.EINVAL},
 		"absent":         {btrfs.DeleteSubvolume(pool, "b"), unix.ENOENT},
 		"plain":          {btrfs.DeleteSubvolume(pool, "dir"), unix.EINVAL},
-		"other fs":       {btrfs.CreateSubvolume(open(t, t.TempDir()), "a"), unix.ENOTTY},
-		"protect no dir": {btrfs.SetReadOnly(open(t, filepath.Join(pool.Name(), "dir")), true), unix.EINVAL},
+		"other fs":       {btrfs.CreateSubvolume(testfs.Open(t, t.TempDir()), "a"), unix.ENOTTY},
+		"protect no dir": {btrfs.SetReadOnly(testfs.Open(t, filepath.Join(pool.Name(), "dir")), true), unix.EINVAL},
 	} {
 		var typed *btrfs.IoctlError
 		if !errors.Is(tc.err, tc.want) || !errors.As(tc.err, &typed) {
@@ -163,7 +153,7 @@ func TestIntegrationSubvolumeErrors(t *testing.T) {
 		}
 	}
 	for _, dir := range []string{filepath.Join(pool.Name(), "dir"), t.TempDir()} {
-		if is, err := btrfs.IsSubvolume(open(t, dir)); is || err != nil {
+		if is, err := btrfs.IsSubvolume(testfs.Open(t, dir)); is || err != nil {
 			t.Errorf("IsSubvolume(%s) = %v, %v", dir, is, err)
 		}
 	}

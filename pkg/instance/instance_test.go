@@ -35,17 +35,7 @@ func newPool(t *testing.T, files ...string) (pool, golden *os.File) {
 			t.Fatal(err)
 		}
 	}
-	return open(t, dir), open(t, usr)
-}
-
-func open(t *testing.T, path string) *os.File {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
+	return testfs.Open(t, dir), testfs.Open(t, usr)
 }
 
 // list returns the paths below a directory, with subvolumes marked by a colon.

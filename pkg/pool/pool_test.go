@@ -14,16 +14,6 @@ import (
 	"github.com/freshroot/freshroot/pkg/pool"
 )
 
-func open(t *testing.T, path string) *os.File {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
-}
-
 func TestIntegrationCheckUsr(t *testing.T) {
 	dir := testfs.Btrfs(t, 128)
 	golden := func(name string, modules ...string) {
@@ -49,7 +39,7 @@ func TestIntegrationCheckUsr(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	top := open(t, dir)
+	top := testfs.Open(t, dir)
 	for entry, want := range map[string]string{
 		"static": "", "both": "", "old": "no modules for kernel 6.2.0", "writable": "writable: ",
 		"dir": "not a subvolume", "file": "not a directory", "link": "not a directory",
@@ -76,12 +66,12 @@ func TestEntries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := pool.Entries(open(t, dir))
+	got, err := pool.Entries(testfs.Open(t, dir))
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
-	if got, err := pool.Entries(open(t, t.TempDir())); len(got) > 0 || err != nil {
+	if got, err := pool.Entries(testfs.Open(t, t.TempDir())); len(got) > 0 || err != nil {
 		t.Errorf("empty: %q, %v", got, err)
 	}
 }
