@@ -118,6 +118,8 @@ func (w *worker) setAttributes(dst, src handle, st *unix.Stat_t, have perm) erro
 	if err := dst.chown(want, have); err != nil {
 		return err
 	}
+	// Between the two: an ACL sets the group bits of the mode, the mode the
+	// mask of the ACL. The factory's agree, so the last one changes nothing.
 	if err := w.copyXattrs(dst, src); err != nil {
 		return err
 	}
@@ -133,7 +135,7 @@ func (w *worker) setAttributes(dst, src handle, st *unix.Stat_t, have perm) erro
 // copyXattrs copies the extended attributes, ACLs among them.
 func (w *worker) copyXattrs(dst, src handle) error {
 	n, err := src.listxattr(w.buf[:listSize])
-	if err == unix.EOPNOTSUPP {
+	if err == unix.EOPNOTSUPP { // the factory's file system has none
 		return nil
 	}
 	if err != nil {

@@ -18,7 +18,7 @@ func (w *worker) content(dst int, l *leaf) error {
 	if cloned, err := l.clone(dst); cloned || err != nil {
 		return err
 	}
-	if l.st.Blocks*512 < l.st.Size {
+	if l.st.Blocks*512 < l.st.Size { // only then is it worth asking for holes
 		return w.sparse(dst, l.src.fd, l.st.Size)
 	}
 	return w.span(dst, l.src.fd, l.st.Size)

@@ -90,7 +90,7 @@ func (c *copier) openRoot(dst, src int) (*dir, error) {
 // for a worker who waits.
 func (c *copier) parallel(root *dir, workers int) (Stats, error) {
 	c.jobs = make(chan *dir)
-	results := make(chan Stats)
+	results := make(chan Stats) // each worker's own, so that none waits to count
 	for range workers {
 		go func() { results <- c.work() }()
 	}

@@ -74,7 +74,8 @@ func TestIntegrationNotDirectory(t *testing.T) {
 		"open factory: not a directory":           {"file", "."},
 		"open target of factory: not a directory": {".", "file"},
 	} {
-		_, err := copyTree(t, filepath.Join(top, paths[1]), filepath.Join(top, paths[0]), Options{})
+		src, dst := filepath.Join(top, paths[0]), filepath.Join(top, paths[1])
+		_, err := copyTree(t, dst, src, Options{})
 		if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
 			t.Errorf("error (-want +got):\n%s", diff)
 		}

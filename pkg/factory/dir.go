@@ -44,7 +44,7 @@ func (d *dir) close() {
 
 // path is the path of an entry of d, below the top.
 func (d *dir) path(name string) string {
-	parts := []string{name}
+	parts := []string{name} // one join: 500 long names make 128 kB
 	for ; d.parent != nil; d = d.parent {
 		parts = append(parts, d.name)
 	}
@@ -95,6 +95,8 @@ func (w *worker) openTarget(d *dir) error {
 	if idOf(&d.st) == w.self {
 		return errors.New("the target lies in the factory")
 	}
+	// Made first, opened then: the other way round takes a call more for each
+	// directory that is missing, and most are.
 	err := unix.Mkdirat(d.parent.dst, d.name, 0o700)
 	if err != nil && err != unix.EEXIST {
 		return fmt.Errorf("make directory: %w", err)

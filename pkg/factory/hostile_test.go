@@ -72,8 +72,9 @@ func TestIntegrationTooDeep(t *testing.T) {
 	need(t)
 	for _, workers := range []int{1, 8} {
 		for levels, want := range map[int]string{
-			maxDepth:     "",
-			maxDepth + 1: `copy "` + strings.Repeat("d/", 64) + "..." + strings.Repeat("/d", 64) + `": nested deeper than 500 directories`,
+			maxDepth: "",
+			maxDepth + 1: `copy "` + strings.Repeat("d/", 64) + "..." +
+				strings.Repeat("/d", 64) + `": nested deeper than 500 directories`,
 		} {
 			src, dst := shared(t), shared(t)
 			deep(t, src, "d", levels)

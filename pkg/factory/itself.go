@@ -3,6 +3,7 @@ package factory
 import (
 	"fmt"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,8 @@ func CopyAttributes(dst, src *os.File) error {
 	if err == nil {
 		err = newCopier(nil).newWorker().setAttributes(to, from, &st, have)
 	}
+	runtime.KeepAlive(dst)
+	runtime.KeepAlive(src)
 	if err != nil {
 		return fmt.Errorf("copy attributes of %s to %s: %w", src.Name(), dst.Name(), err)
 	}

@@ -58,6 +58,7 @@ func (w *worker) copyLeaf(l *leaf, kind byte) error {
 	if err := unix.Fstat(fd, &l.st); err != nil {
 		return fmt.Errorf("stat: %w", err)
 	}
+	// The flags to open it were chosen by its type.
 	if byte(l.st.Mode&unix.S_IFMT>>12) != kind {
 		return errors.New("replaced while the factory was read")
 	}
@@ -89,6 +90,8 @@ func (w *worker) make(l *leaf) (handle, error) {
 	h := handle{pathOnly: !l.isFile()}
 	var err error
 	if l.isFile() {
+		// With the final mode, which saves a chmod; the set-id bits come
+		// when owner and content are right.
 		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL |
 			unix.O_NOFOLLOW | unix.O_CLOEXEC
 		h.fd, err = openat(l.dir.dst, l.name, flags, l.st.Mode&0o777)

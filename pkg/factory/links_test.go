@@ -21,8 +21,8 @@ func TestLinkBookForgets(t *testing.T) {
 			t.Fatalf("inode %d is refused", ino)
 		}
 		for range 2 {
-			if diff := cmp.Diff(fileID{1, ino}, b.meet(&st).id, cmp.AllowUnexported(fileID{})); diff != "" {
-				t.Fatalf("id (-want +got):\n%s", diff)
+			if want, got := (fileID{1, ino}), b.meet(&st).id; want != got {
+				t.Fatalf("id %v, want %v", got, want)
 			}
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -17,21 +16,45 @@ import (
 // helperEnv tells a second process of the test binary what to copy where.
 const helperEnv = "FACTORY_TEST_COPY"
 
-// TestMemoryHelper is what TestIntegrationMemory measures, in its own process.
-func TestMemoryHelper(t *testing.T) {
-	job := strings.Split(os.Getenv(helperEnv), ":")
-	if len(job) != 3 {
-		t.Skip("only for TestIntegrationMemory")
+// TestMain is also the program that TestIntegrationMemory measures.
+func TestMain(m *testing.M) {
+	job, ok := os.LookupEnv(helperEnv)
+	if !ok {
+		os.Exit(m.Run())
 	}
-	workers, err := strconv.Atoi(job[2])
-	must(t, err)
-	stats := mustCopy(t, job[1], job[0], Options{Workers: workers})
+	if err := copyAndReport(job); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// copyAndReport copies, and prints what was copied and the peak memory.
+func copyAndReport(job string) error {
+	var src, dst string
+	var opts Options
+	if _, err := fmt.Sscan(job, &src, &dst, &opts.Workers); err != nil {
+		return err
+	}
+	from, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	to, err := os.Open(dst)
+	if err != nil {
+		return err
+	}
+	stats, err := Copy(to, from, opts)
+	if err != nil {
+		return err
+	}
 	status, err := os.ReadFile("/proc/self/status")
-	must(t, err)
+	if err != nil {
+		return err
+	}
 	_, peak, _ := strings.Cut(string(status), "VmHWM:")
 	peak, _, _ = strings.Cut(peak, "kB")
-	fmt.Printf("peak=%s entries=%d\n", strings.TrimSpace(peak),
-		stats.Dirs+stats.Files+stats.Links+stats.Others)
+	fmt.Println(strings.TrimSpace(peak), stats.Dirs+stats.Files+stats.Links+stats.Others)
+	return nil
 }
 
 // PID 1 stays small whatever the factory is like. The number is that of the
@@ -72,15 +95,15 @@ func underRace() bool {
 // peakOf copies in a new process and returns its peak memory in KiB.
 func peakOf(t *testing.T, src, dst string, workers, entries int) int {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestMemoryHelper$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s:%s:%d", helperEnv, src, dst, workers))
+	cmd := exec.Command(os.Args[0])
+	job := fmt.Sprintf("%s=%s %s %d", helperEnv, src, dst, workers)
+	cmd.Env = append(os.Environ(), job)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	var peak, copied int
-	_, report, _ := strings.Cut(string(out), "peak=")
-	if _, err := fmt.Sscanf("peak="+report, "peak=%d entries=%d", &peak, &copied); err != nil {
+	if _, err := fmt.Sscan(string(out), &peak, &copied); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if copied != entries {

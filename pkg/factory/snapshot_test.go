@@ -80,7 +80,7 @@ func look(path string, st *unix.Stat_t) (node, error) {
 }
 
 func stamp(ts unix.Timespec) string {
-	return time.Unix(ts.Sec, ts.Nsec).UTC().Format(time.RFC3339Nano)
+	return time.Unix(ts.Unix()).UTC().Format(time.RFC3339Nano)
 }
 
 func digest(path string) (string, error) {
@@ -101,7 +101,8 @@ func xattrsOf(path string) (map[string]string, error) {
 		return nil, err
 	}
 	found := map[string]string{}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
+	names := strings.TrimSuffix(string(buf[:n]), "\x00")
+	for name := range strings.SplitSeq(names, "\x00") {
 		value := make([]byte, 64<<10)
 		n, err := unix.Lgetxattr(path, name, value)
 		if err != nil {

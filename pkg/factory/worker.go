@@ -51,6 +51,8 @@ func (w *worker) tree(d *dir) error {
 
 // list copies the entries of d, a buffer of names at a time.
 func (w *worker) list(d *dir) error {
+	// The levels above still read theirs: each has its own buffer. A level
+	// that ends leaves it to the next.
 	names := w.takeNames()
 	defer func() { w.free = append(w.free, names) }()
 	for {
@@ -67,6 +69,7 @@ func (w *worker) list(d *dir) error {
 	}
 }
 
+// takeNames takes a buffer that is free, or makes one.
 func (w *worker) takeNames() []byte {
 	last := len(w.free) - 1
 	if last < 0 {
@@ -85,6 +88,8 @@ func (w *worker) entries(d *dir, block []byte) error {
 			return d.fail(".", err)
 		}
 		block = rest
+		// Asked at every entry: after an error nothing more is made, however
+		// large the directory is.
 		if w.stop.Load() {
 			return errStopped
 		}
@@ -98,6 +103,8 @@ func (w *worker) entries(d *dir, block []byte) error {
 	return nil
 }
 
+// leaveOut tells which names are not copied. Below the top nobody is asked: it
+// would cost a call for each of many files.
 func (w *worker) leaveOut(d *dir, name string) bool {
 	if name == "." || name == ".." {
 		return true
@@ -118,6 +125,8 @@ func (w *worker) entry(d *dir, e dirent) error {
 	if e.kind != unix.DT_DIR {
 		return w.leaf(d, e)
 	}
+	// It is made here, not by the worker who gets it: what changes the time of
+	// d has to be done before d is completed.
 	child, err := w.open(d, e.name)
 	if err != nil {
 		return d.fail(e.name, err)
