@@ -18,6 +18,7 @@ import (
 // boot is one boot on its way from the kernel to the OS.
 type boot struct {
 	log     *kmsg
+	umask   int    // what the kernel gave us, for the init of the OS
 	kernel  string // release
 	arch    string
 	cmdline string

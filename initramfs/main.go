@@ -16,7 +16,7 @@ func main() {
 		os.Stderr.WriteString("freshroot init: only the kernel may start this, as /init of an initramfs\n")
 		os.Exit(2)
 	}
-	unix.Umask(0)
 	b := newBoot()
+	b.umask = unix.Umask(0)
 	b.fail(guard(b.run))
 }

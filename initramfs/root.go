@@ -260,5 +260,6 @@ func (b *boot) handOver() error {
 	}
 	b.log.info("switching to the new root, init is " + init)
 	b.log.close()
+	unix.Umask(b.umask)
 	return mount.Switch(last.Root, []string{init}, os.Args[1:], os.Environ())
 }
