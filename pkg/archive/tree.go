@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -38,6 +39,9 @@ func baseTree() tree {
 // add adds a file with its parents. The kernel does not make missing directories, it
 // leaves out what should be in them.
 func (t tree) add(file cpio.Record) error {
+	if !fs.ValidPath(file.Name) || file.Name == "." {
+		return fmt.Errorf("add %q: want a path without a leading / and without ..", file.Name)
+	}
 	if _, ok := t[file.Name]; ok {
 		return fmt.Errorf("add /%s: the archive has such a file already", file.Name)
 	}
@@ -78,7 +82,7 @@ func (t tree) pack(mtime time.Time) ([]byte, error) {
 // Addition is a file of the host that is added to the archive.
 type Addition struct {
 	Host string // the file here
-	Path string // and there
+	Path string // and there, as in "bin/sh"
 }
 
 // ParseAddition reads HOSTFILE or HOSTFILE:PATH. Without a path the file is added

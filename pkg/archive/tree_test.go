@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/u-root/u-root/pkg/cpio"
 )
 
 func TestParseAddition(t *testing.T) {
@@ -34,6 +35,14 @@ func TestParseAddition(t *testing.T) {
 	for _, s := range []string{"", ":", ":/x", "/x:", "/x:/", "/x:.."} {
 		if got, err := ParseAddition(s); err == nil {
 			t.Errorf("ParseAddition(%q) = %v, want an error", s, got)
+		}
+	}
+}
+
+func TestAddRefusesPaths(t *testing.T) {
+	for _, name := range []string{"/bin/sh", "../sh", "bin/", "a//b", ".", ""} {
+		if err := baseTree().add(cpio.StaticFile(name, "", 0o644)); err == nil {
+			t.Errorf("%q was added", name)
 		}
 	}
 }
