@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -42,7 +43,7 @@ func (p Partition) mkfs() []string {
 	command := []string{"mkfs.ext4", "-q", "-F"}
 	if p.FS == "btrfs" {
 		// One copy of the metadata leaves more room in a small image.
-		command = []string{"mkfs.btrfs", "-q", "-m", "single", "--csum", "crc32c"}
+		command = []string{"mkfs.btrfs", "-q", "-m", "single", "--csum", cmp.Or(p.Checksum, "crc32c")}
 	}
 	if p.FSUUID != "" {
 		command = append(command, "-U", p.FSUUID)

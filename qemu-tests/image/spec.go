@@ -45,6 +45,9 @@ type Partition struct {
 	FSUUID  string // random if empty; not for vfat
 	FSLabel string
 
+	// Checksum is that of a btrfs, as mkfs.btrfs calls it; crc32c if empty.
+	Checksum string
+
 	// Populate, if set, fills the file system. root is where it is mounted: of
 	// btrfs, its top level.
 	Populate func(root string) error
