@@ -134,7 +134,7 @@ func then(action string, delay time.Duration) string {
 // show writes lines to every console that the kernel uses, since one cannot know
 // which of them somebody looks at.
 func show(lines []string) {
-	text := strings.Join(lines, "\r\n") + "\r\n"
+	text := strings.Join(lines, "\n") + "\n"
 	active, _ := os.ReadFile("/sys/class/tty/console/active")
 	shown := false
 	for _, name := range strings.Fields(string(active)) {

@@ -40,7 +40,7 @@ func baseTree() tree {
 // leaves out what should be in them.
 func (t tree) add(file cpio.Record) error {
 	if !fs.ValidPath(file.Name) || file.Name == "." {
-		return fmt.Errorf("add %q: want a path without a leading / and without ..", file.Name)
+		return fmt.Errorf("add %q: want a relative path that has no .. in it", file.Name)
 	}
 	if _, ok := t[file.Name]; ok {
 		return fmt.Errorf("add /%s: the archive has such a file already", file.Name)
