@@ -1,0 +1,76 @@
+package qemutests_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/freshroot/freshroot/qemu-tests/guest"
+	"github.com/freshroot/freshroot/qemu-tests/image"
+	"github.com/freshroot/freshroot/qemu-tests/vm"
+	"github.com/google/go-cmp/cmp"
+)
+
+// bootLoader is systemd-boot, of Debian's package systemd-boot-efi.
+const bootLoader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+
+// TestIntegrationFirmware has two pools as good as each other, and boots by UEFI and
+// systemd-boot, which leaves word from which disk.
+func TestIntegrationFirmware(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	firmware, err := vm.OVMF(t.TempDir())
+	if err == nil {
+		_, err = os.Stat(bootLoader)
+	}
+	if err != nil && os.Getenv("CI") == "" {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	esp := image.Partition{
+		Type: image.TypeESP, Label: "esp", SizeMiB: 64, FS: "vfat",
+		Populate: func(root string) error { return populateESP(t, root) },
+	}
+	m := newMachine(t,
+		disk(t, pool(guest.Pool(master(t, "2.0", nil)))),
+		disk(t, image.Spec{SizeMiB: poolSize + 64, Partitions: []image.Partition{
+			esp, image.Pool(guest.Pool(master(t, "1.0", nil))),
+		}}))
+	m.Kernel, m.Initramfs, m.Firmware = "", "", firmware
+	r := m.boot("") // the loader has the command line
+	got := []string{r.boot.Usr, r.boot.Pool.Device}
+	if diff := cmp.Diff([]string{usr + "1.0", "/dev/vdb2"}, got); diff != "" {
+		t.Errorf("booted (-want +got):\n%s", diff)
+	}
+	if len(r.boot.Warnings) > 0 {
+		t.Errorf("warnings: %q", r.boot.Warnings)
+	}
+	if r.Mount("/sys/firmware/efi/efivars") != nil {
+		t.Error("the firmware's variables are left mounted")
+	}
+}
+
+// populateESP puts what the firmware is to boot where it looks for it.
+func populateESP(t *testing.T, root string) error {
+	entry := "linux /linux\ninitrd /initramfs\n" +
+		"options console=ttyS0 panic=1 volatile=yes\n"
+	return errors.Join(
+		os.MkdirAll(filepath.Join(root, "EFI/BOOT"), 0o755),
+		os.MkdirAll(filepath.Join(root, "loader/entries"), 0o755),
+		copyFile(filepath.Join(root, "EFI/BOOT/BOOTX64.EFI"), bootLoader),
+		copyFile(filepath.Join(root, "linux"), kernel.get(t).Image),
+		copyFile(filepath.Join(root, "initramfs"), everywhere.get(t).Output),
+		os.WriteFile(filepath.Join(root, "loader/loader.conf"), []byte("timeout 0\n"), 0o644),
+		os.WriteFile(filepath.Join(root, "loader/entries/one.conf"), []byte(entry), 0o644),
+	)
+}
+
+func copyFile(dst, src string) error {
+	data, err := os.ReadFile(src)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(dst, data, 0o644)
+}
