@@ -7,15 +7,23 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 )
+
+// memoryLimit is the memory from which on garbage is collected.
+const memoryLimit = 8 << 20
 
 func main() {
 	if os.Getpid() != 1 {
 		os.Stderr.WriteString("freshroot init: only the kernel may start this, as /init of an initramfs\n")
 		os.Exit(2)
 	}
+	// A boot is too short for a garbage collection to pay; the limit is for a pool or
+	// a command line that is made to take memory.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(memoryLimit)
 	b := newBoot()
 	b.umask = unix.Umask(0)
 	b.fail(guard(b.run))

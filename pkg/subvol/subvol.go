@@ -148,32 +148,39 @@ func (m Member) get(field string) string {
 	return m.Version + m.Tries.String()
 }
 
-// checkLabel accepts what is safe in a name, a path and a unit: letters, digits
-// and "._-", not starting with a dot.
-func checkLabel(s string) error {
-	if s == "" {
-		return fmt.Errorf("empty")
+// labelBytes are safe in a name, a path and a unit; a version may have some more.
+var (
+	labelBytes   = bytesOf("._-")
+	versionBytes = bytesOf("._-~^+")
+)
+
+// bytesOf returns the set of letters, digits and punctuation: a pool may have ten
+// thousand names, and a boot waits for all of them to be read.
+func bytesOf(punctuation string) (set [256]bool) {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for _, c := range []byte(letters + "0123456789" + punctuation) {
+		set[c] = true
 	}
-	if s[0] == '.' {
+	return set
+}
+
+// checkLabel accepts what does not start with a dot.
+func checkLabel(s string) error {
+	if s != "" && s[0] == '.' {
 		return fmt.Errorf("%q starts with a dot", s)
 	}
-	return checkBytes(s, "._-")
+	return checkBytes(s, &labelBytes)
 }
 
-func checkVersion(s string) error {
+func checkVersion(s string) error { return checkBytes(s, &versionBytes) }
+
+func checkBytes(s string, allowed *[256]bool) error {
 	if s == "" {
-		return fmt.Errorf("empty")
+		return errors.New("empty")
 	}
-	return checkBytes(s, "._-~^+")
-}
-
-func checkBytes(s, punctuation string) error {
 	for i := range len(s) {
-		c := s[i]
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
-		digit := '0' <= c && c <= '9'
-		if !letter && !digit && strings.IndexByte(punctuation, c) < 0 {
-			return fmt.Errorf("%q: byte %q is not allowed", s, c)
+		if !allowed[s[i]] {
+			return fmt.Errorf("%q: byte %q is not allowed", s, s[i])
 		}
 	}
 	return nil
