@@ -28,6 +28,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // section is a part of the benchmark.
@@ -88,7 +90,7 @@ func choose(names []string) ([]section, error) {
 
 // measure runs the sections in a scratch directory.
 func measure(chosen []section, r repeats) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
 	dir, err := os.MkdirTemp("", "freshroot-bench-")
 	if err != nil {
