@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ func (b *boot) devices() error {
 	// First: the kernel checks the signatures of the ones that follow, megabytes of
 	// them, and with the CPU's own instructions that takes a fraction of the time.
 	b.modules.serve("crypto-sha256")
-	btrfs := b.loadFileSystem()
+	btrfs := b.startFileSystem()
 	if err := device.Modaliases(b.modules.serve); err != nil {
 		return err
 	}
@@ -44,22 +45,28 @@ func (b *boot) devices() error {
 	return <-btrfs
 }
 
-// loadFileSystem loads btrfs beside the hardware's modules: it takes longest of all.
-func (b *boot) loadFileSystem() <-chan error {
+// startFileSystem loads btrfs, which takes longest of all: beside the hardware's
+// modules where there is more than one CPU.
+func (b *boot) startFileSystem() <-chan error {
 	done := make(chan error, 1)
-	go func() {
-		done <- guard(func() error {
-			// The CPU's own checksum comes first: what is there when btrfs loads is
-			// used for good. Other ones wait until a pool turns out to need them.
-			b.modules.serve("crypto-crc32c")
-			b.modules.require("fs-btrfs")
-			if b.opts.Mode == volatile.Overlay {
-				b.modules.serve("fs-overlay")
-			}
-			return nil
-		})
-	}()
+	load := func() { done <- guard(b.loadFileSystem) }
+	if runtime.NumCPU() == 1 {
+		load()
+	} else {
+		go load()
+	}
 	return done
+}
+
+func (b *boot) loadFileSystem() error {
+	// The CPU's own checksum comes first: what is there when btrfs loads is used for
+	// good. Other ones wait until a pool turns out to need them.
+	b.modules.serve("crypto-crc32c")
+	b.modules.require("fs-btrfs")
+	if b.opts.Mode == volatile.Overlay {
+		b.modules.serve("fs-overlay")
+	}
+	return nil
 }
 
 // bootPartition asks the firmware where the boot loader came from.
