@@ -2,22 +2,23 @@ package subvol
 
 import "runtime"
 
-// archNames maps the spellings of uname(2), Debian and Go to systemd's names
-// (systemd src/basic/architecture.c).
-var archNames = map[string]string{
-	"x86_64": "x86-64", "amd64": "x86-64",
-	"386": "x86", "i386": "x86", "i486": "x86", "i586": "x86", "i686": "x86",
-	"aarch64": "arm64",
-	"armhf":   "arm", "armv6l": "arm", "armv7l": "arm",
-	"ppc64le": "ppc64-le", "ppc64el": "ppc64-le", "powerpc64le": "ppc64-le",
-	"loong64": "loongarch64",
-}
-
-// CanonicalArch returns systemd's name of an architecture. A name that is not
-// known is returned as it is.
+// CanonicalArch returns systemd's name of an architecture (systemd
+// src/basic/architecture.c) for a spelling of uname(2), Debian or Go. A name that is
+// not known is returned as it is.
 func CanonicalArch(name string) string {
-	if canonical, ok := archNames[name]; ok {
-		return canonical
+	switch name {
+	case "x86_64", "amd64":
+		return "x86-64"
+	case "386", "i386", "i486", "i586", "i686":
+		return "x86"
+	case "aarch64":
+		return "arm64"
+	case "armhf", "armv6l", "armv7l":
+		return "arm"
+	case "ppc64le", "ppc64el", "powerpc64le":
+		return "ppc64-le"
+	case "loong64":
+		return "loongarch64"
 	}
 	return name
 }

@@ -50,47 +50,61 @@ type Member struct {
 	GID     uint32
 }
 
-// layout names the fields behind each kind, in order.
-var layout = map[Kind][]string{
-	Usr:       {"vendor", "arch", "version"},
-	Root:      {"name", "vendor", "arch"},
-	Home:      {"name", "uid", "gid"},
-	Runtime:   {"vendor", "arch", "version"},
-	Framework: {"vendor", "arch", "version"},
-	App:       {"vendor", "runtime", "arch", "version"},
+// layouts name the fields behind each kind, in order. The one that a boot reads by
+// the thousand comes first.
+var layouts = []struct {
+	kind   Kind
+	fields []string
+}{
+	{Usr, []string{"vendor", "arch", "version"}},
+	{Root, []string{"name", "vendor", "arch"}},
+	{Home, []string{"name", "uid", "gid"}},
+	{Runtime, []string{"vendor", "arch", "version"}},
+	{Framework, []string{"vendor", "arch", "version"}},
+	{App, []string{"vendor", "runtime", "arch", "version"}},
+}
+
+// layout returns the fields behind a kind, nil if there is no such kind.
+func layout(kind Kind) []string {
+	for _, l := range layouts {
+		if l.kind == kind {
+			return l.fields
+		}
+	}
+	return nil
 }
 
 // Parse reads the name of a member. The error it returns wraps the reason.
 func Parse(name string) (Member, error) {
-	m, err := parse(name)
-	if err != nil {
+	var m Member
+	if err := m.parse(name); err != nil {
 		return Member{}, fmt.Errorf("parse member %.64q: %w", name, err)
 	}
 	return m, nil
 }
 
-func parse(name string) (Member, error) {
+func (m *Member) parse(name string) error {
 	if len(name) > MaxName {
-		return Member{}, fmt.Errorf("name is longer than %d bytes", MaxName)
+		return fmt.Errorf("name is longer than %d bytes", MaxName)
 	}
 	kind, rest, _ := strings.Cut(name, ":")
-	fields, known := layout[Kind(kind)]
-	if !known {
-		return Member{}, errors.New("not a kind of member")
+	m.Kind = Kind(kind)
+	fields := layout(m.Kind)
+	if fields == nil {
+		return errors.New("not a kind of member")
 	}
 	if n := strings.Count(rest, ":") + 1; n != len(fields) {
-		return Member{}, fmt.Errorf("%d fields behind %q, want %d (%s)",
+		return fmt.Errorf("%d fields behind %q, want %d (%s)",
 			n, kind, len(fields), strings.Join(fields, ":"))
 	}
-	m := Member{Kind: Kind(kind)}
 	for _, field := range fields {
 		var value string
 		value, rest, _ = strings.Cut(rest, ":")
 		if err := m.set(field, value); err != nil {
-			return Member{}, fmt.Errorf("%s: %w", field, err)
+			return fmt.Errorf("%s: %w", field, err)
 		}
 	}
-	return m, nil
+	return nil
 }
 
 // set parses one field of a name.
@@ -124,7 +138,7 @@ func (m *Member) set(field, value string) (err error) {
 // String returns the member's name in its canonical form.
 func (m Member) String() string {
 	parts := []string{string(m.Kind)}
-	for _, field := range layout[m.Kind] {
+	for _, field := range layout(m.Kind) {
 		parts = append(parts, m.get(field))
 	}
 	return strings.Join(parts, ":")

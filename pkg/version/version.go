@@ -29,9 +29,11 @@ func Compare(a, b string) int {
 		if a == "" || b == "" {
 			return cmp.Compare(min(len(a), 1), min(len(b), 1))
 		}
-		for _, m := range []byte("-^.") {
-			if order, a, b = marker(m, a, b); order != 0 {
-				return order
+		if !isAlphanumeric(a[0]) || !isAlphanumeric(b[0]) {
+			for _, m := range []byte("-^.") {
+				if order, a, b = marker(m, a, b); order != 0 {
+					return order
+				}
 			}
 		}
 		if order, a, b = segment(a, b); order != 0 {
@@ -42,7 +44,7 @@ func Compare(a, b string) int {
 
 // skipInvalid drops the leading bytes that carry no meaning: they only separate.
 func skipInvalid(s string) string {
-	for s != "" && !isDigit(s[0]) && !isLetter(s[0]) && strings.IndexByte("~^.-", s[0]) < 0 {
+	for s != "" && !isAlphanumeric(s[0]) && strings.IndexByte("~^.-", s[0]) < 0 {
 		s = s[1:]
 	}
 	return s
@@ -92,6 +94,8 @@ func span(s string, in func(byte) bool) (run, rest string) {
 	}
 	return s[:n], s[n:]
 }
+
+func isAlphanumeric(c byte) bool { return isDigit(c) || isLetter(c) }
 
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

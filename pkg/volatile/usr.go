@@ -2,9 +2,9 @@ package volatile
 
 import (
 	"cmp"
-	"container/heap"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/freshroot/freshroot/pkg/subvol"
@@ -32,21 +32,22 @@ type Skipped struct {
 func PickUsr(entries []string, opts Options, arch string, check func(entry string) error) (Usr, []string, error) {
 	ranked, skipped := rank(entries, opts, arch)
 	var usr Usr
-	for ranked.Len() > 0 && usr.Entry == "" {
-		best := heap.Pop(&ranked).(*golden)
+	for i := 0; i < len(ranked) && usr.Entry == ""; i++ {
+		best := ranked.bring(i)
 		if err := check(best.entry); err != nil {
 			skipped = append(skipped, Skipped{best.entry, err.Error()})
 			continue
 		}
-		usr = Usr{Entry: best.entry, Member: best.Member, Degraded: best.Tries.Bad()}
+		usr = Usr{Entry: best.entry, Member: best.member(), Degraded: best.tries.Bad()}
+		ranked = ranked[i+1:]
 	}
 	if usr.Entry == "" {
 		return Usr{}, nil, noUsr(skipped, arch)
 	}
 	for _, g := range ranked {
 		// Without a pin the spent ones rank last, and none of them was looked at.
-		if g.Tries.Bad() {
-			skipped = append(skipped, Skipped{g.entry, fmt.Sprintf("no tries left (%s)", g.Tries)})
+		if g.tries.Bad() {
+			skipped = append(skipped, Skipped{g.entry, fmt.Sprintf("no tries left (%s)", g.tries)})
 		} else {
 			usr.Older++
 		}
@@ -55,47 +56,62 @@ func PickUsr(entries []string, opts Options, arch string, check func(entry strin
 	return usr, usrWarnings(usr, ranked, opts), nil
 }
 
-// golden is a golden master of our architecture.
+// golden is a golden master of our architecture: as little as it takes to rank it,
+// since there may be thousands.
 type golden struct {
-	subvol.Member
-	entry  string
-	misfit int // how badly it fits the pin
+	entry, vendor, version string
+	tries                  subvol.Tries
+	misfit                 int // how badly it fits the pin
+}
+
+// member parses the name again, which parsed before.
+func (g *golden) member() subvol.Member {
+	m, _ := subvol.Parse(g.entry)
+	return m
 }
 
 // better orders as systemd's vpick does, below what the pin says: spent ones last,
 // then the newest, then the one that is not counted or has more tries.
 func (g *golden) better(h *golden) int {
-	if order := cmp.Or(preferTrue(!g.Tries.Bad(), !h.Tries.Bad()), cmp.Compare(g.misfit, h.misfit)); order != 0 {
+	if order := cmp.Or(preferTrue(!g.tries.Bad(), !h.tries.Bad()), cmp.Compare(g.misfit, h.misfit)); order != 0 {
 		return order
 	}
-	if order := version.Compare(h.Version, g.Version); order != 0 {
+	if order := version.Compare(h.version, g.version); order != 0 {
 		return order
 	}
 	return cmp.Or(
-		preferTrue(!g.Tries.Counted, !h.Tries.Counted),
-		cmp.Compare(h.Tries.Left, g.Tries.Left),
-		cmp.Compare(g.Tries.Done, h.Tries.Done),
+		preferTrue(!g.tries.Counted, !h.tries.Counted),
+		cmp.Compare(h.tries.Left, g.tries.Left),
+		cmp.Compare(g.tries.Done, h.tries.Done),
 		strings.Compare(g.entry, h.entry),
 	)
 }
 
-// ranking is a heap with the best golden master on top: only the ones that are
-// looked at are put in order.
-type ranking []*golden
+// ranking are the golden masters that could boot, of which the best are searched.
+type ranking []golden
 
-func (r ranking) Len() int           { return len(r) }
-func (r ranking) Less(i, j int) bool { return r[i].better(r[j]) < 0 }
-func (r ranking) Swap(i, j int)      { r[i], r[j] = r[j], r[i] }
-func (r *ranking) Push(x any)        { *r = append(*r, x.(*golden)) }
-func (r *ranking) Pop() any {
-	last := (*r)[len(*r)-1]
-	*r = (*r)[:len(*r)-1]
-	return last
+// bring puts the one that is ith best at i; it is to be called for 0, 1 and so on.
+// Nearly always the best can be booted, so only it is searched for, and the others
+// are not put in order before it turned out that it cannot.
+func (r ranking) bring(i int) *golden {
+	switch i {
+	case 0:
+		best := 0
+		for j := range r {
+			if r[j].better(&r[best]) < 0 {
+				best = j
+			}
+		}
+		r[0], r[best] = r[best], r[0]
+	case 1:
+		slices.SortFunc(r[1:], func(g, h golden) int { return g.better(&h) })
+	}
+	return &r[i]
 }
 
 // rank sorts out the golden masters that could boot here.
 func rank(entries []string, opts Options, arch string) (ranking, []Skipped) {
-	var ranked ranking
+	ranked := make(ranking, 0, len(entries))
 	var skipped []Skipped
 	pinned := parsePin(opts.Usr)
 	for _, entry := range entries {
@@ -109,10 +125,9 @@ func rank(entries []string, opts Options, arch string) (ranking, []Skipped) {
 		case m.Arch != arch:
 			skipped = append(skipped, Skipped{entry, "other architecture (" + m.Arch + ")"})
 		default:
-			ranked = append(ranked, &golden{m, entry, pinned.misfit(m)})
+			ranked = append(ranked, golden{entry, m.Vendor, m.Version, m.Tries, pinned.misfit(&m)})
 		}
 	}
-	heap.Init(&ranked)
 	return ranked, skipped
 }
 
@@ -134,9 +149,9 @@ func parsePin(text string) pin {
 }
 
 // misfit says how badly a member fits: 0 not at all badly, 1 only the vendor does.
-func (p pin) misfit(m subvol.Member) int {
+func (p *pin) misfit(m *subvol.Member) int {
 	switch {
-	case p == pin{}, p.vendor == m.Vendor && p.version == m.Version,
+	case *p == pin{}, p.vendor == m.Vendor && p.version == m.Version,
 		p.any != "" && (p.any == m.Vendor || p.any == m.Version):
 		return 0
 	case p.vendor == m.Vendor:
@@ -146,7 +161,7 @@ func (p pin) misfit(m subvol.Member) int {
 }
 
 func usrWarnings(usr Usr, rest ranking, opts Options) (warnings []string) {
-	if parsePin(opts.Usr).misfit(usr.Member) != 0 {
+	if pinned := parsePin(opts.Usr); pinned.misfit(&usr.Member) != 0 {
 		warnings = append(warnings, fmt.Sprintf(
 			"freshroot.usr=%s cannot be booted: %s is booted instead", opts.Usr, usr.Entry))
 	}
@@ -155,7 +170,7 @@ func usrWarnings(usr Usr, rest ranking, opts Options) (warnings []string) {
 			"%s never booted well, and there is nothing better", usr.Entry))
 	}
 	for _, g := range rest {
-		if opts.Usr == "" && g.Vendor != usr.Member.Vendor {
+		if opts.Usr == "" && g.vendor != usr.Member.Vendor {
 			return append(warnings, fmt.Sprintf(
 				"the pool holds several vendors and the greatest version is booted; pin one with freshroot.usr=%s",
 				usr.Member.Vendor))
