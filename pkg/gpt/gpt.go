@@ -99,7 +99,7 @@ func Read(r io.ReaderAt, size int64, sectorSize int) (*Table, error) {
 		return table, nil
 	}
 	if errors.Is(primary, ErrNoTable) && errors.Is(backup, ErrNoTable) {
-		return nil, d.otherSectorSize()
+		return nil, d.absent()
 	}
 	return nil, &CorruptError{primary, backup}
 }
@@ -117,15 +117,35 @@ func Probe(r io.ReaderAt, size int64) (*Table, error) {
 	return nil, err
 }
 
-// otherSectorSize explains a table that is there, but was written for another
-// sector size.
-func (d disk) otherSectorSize() error {
+// absent explains that there is no header: the table may have been written for
+// another sector size, or wiped and left its protective MBR behind.
+func (d disk) absent() error {
 	other := 512 + 4096 - d.sector
 	signature := make([]byte, 8)
 	if _, err := d.ReadAt(signature, other); err == nil && string(signature) == magic {
 		return fmt.Errorf("%w for sectors of %d bytes: the one there is for %d", ErrNoTable, d.sector, other)
 	}
+	if d.isProtected() {
+		return &CorruptError{errWiped, errWiped}
+	}
 	return ErrNoTable
+}
+
+var errWiped = errors.New("no header, though the protective MBR promises one")
+
+// isProtected says whether the first sector has the MBR that keeps others off a GPT
+// (UEFI 2.10, 5.2.3): one of its four partitions is of type 0xee.
+func (d disk) isProtected() bool {
+	mbr := make([]byte, 512)
+	if _, err := d.ReadAt(mbr, 0); err != nil || mbr[510] != 0x55 || mbr[511] != 0xaa {
+		return false
+	}
+	for entry := 446; entry < 510; entry += 16 {
+		if mbr[entry+4] == 0xee {
+			return true
+		}
+	}
+	return false
 }
 
 // read reads the header at an LBA and its entries. The header is also returned

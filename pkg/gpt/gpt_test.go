@@ -168,6 +168,21 @@ func TestReadCorrupt(t *testing.T) {
 	}
 }
 
+// TestReadWiped reads a disk of whose table only the protective MBR is left.
+func TestReadWiped(t *testing.T) {
+	disk := newDisk(t, 512)
+	clear(disk[512:])
+	_, err := read(disk, 512)
+	var corrupt *gpt.CorruptError
+	if !errors.As(err, &corrupt) || !strings.Contains(err.Error(), "the protective MBR promises one") {
+		t.Errorf("error %v, want a CorruptError", err)
+	}
+	disk[446+4] = 0x83
+	if _, err := read(disk, 512); !errors.Is(err, gpt.ErrNoTable) {
+		t.Errorf("an MBR of its own: error %v, want ErrNoTable", err)
+	}
+}
+
 // TestReadGrown reads a disk that was enlarged, so that its backup header is not
 // at its end.
 func TestReadGrown(t *testing.T) {
