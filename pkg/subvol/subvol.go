@@ -87,24 +87,43 @@ func (m *Member) parse(name string) error {
 	if len(name) > MaxName {
 		return fmt.Errorf("name is longer than %d bytes", MaxName)
 	}
-	kind, rest, _ := strings.Cut(name, ":")
-	m.Kind = Kind(kind)
+	var values [maxFields]string
+	n := split(name, &values)
+	m.Kind = Kind(values[0])
 	fields := layout(m.Kind)
 	if fields == nil {
 		return errors.New("not a kind of member")
 	}
-	if n := strings.Count(rest, ":") + 1; n != len(fields) {
+	if n-1 != len(fields) {
 		return fmt.Errorf("%d fields behind %q, want %d (%s)",
-			n, kind, len(fields), strings.Join(fields, ":"))
+			n-1, m.Kind, len(fields), strings.Join(fields, ":"))
 	}
-	for _, field := range fields {
-		var value string
-		value, rest, _ = strings.Cut(rest, ":")
-		if err := m.set(field, value); err != nil {
+	for i, field := range fields {
+		if err := m.set(field, values[i+1]); err != nil {
 			return fmt.Errorf("%s: %w", field, err)
 		}
 	}
 	return nil
+}
+
+// maxFields is how many fields a name has at most, with its kind.
+const maxFields = 5
+
+// split splits a name at its colons and returns how many fields there are, of which
+// values gets the first ones. It is strings.Split without its memory, for names that
+// a boot reads by the thousand.
+func split(name string, values *[maxFields]string) (n int) {
+	begin := 0
+	for i := 0; i <= len(name); i++ {
+		if i < len(name) && name[i] != ':' {
+			continue
+		}
+		if n < maxFields {
+			values[n] = name[begin:i]
+		}
+		n, begin = n+1, i+1
+	}
+	return n
 }
 
 // set parses one field of a name.

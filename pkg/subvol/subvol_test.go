@@ -48,7 +48,7 @@ func TestParseRejects(t *testing.T) {
 	for name, want := range map[string]string{
 		"":                            `parse member "": not a kind of member`,
 		"lost+found":                  "not a kind of member",
-		"usr":                         "1 fields behind",
+		"usr":                         "0 fields behind",
 		"usr:v:x86-64":                "2 fields behind",
 		"usr:v:x86-64:1:2":            "4 fields behind",
 		"usr::x86-64:1":               "vendor: empty",

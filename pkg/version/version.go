@@ -69,13 +69,11 @@ func marker(m byte, a, b string) (int, string, string) {
 // them off.
 func segment(a, b string) (order int, restA, restB string) {
 	if a != "" && isDigit(a[0]) || b != "" && isDigit(b[0]) {
-		runA, restA := span(a, isDigit)
-		runB, restB := span(b, isDigit)
-		return compareNumbers(runA, runB), restA, restB
+		i, j := digits(a), digits(b)
+		return compareNumbers(a[:i], b[:j]), a[i:], b[j:]
 	}
-	runA, restA := span(a, isLetter)
-	runB, restB := span(b, isLetter)
-	return strings.Compare(runA, runB), restA, restB
+	i, j := letters(a), letters(b)
+	return strings.Compare(a[:i], b[:j]), a[i:], b[j:]
 }
 
 // compareNumbers compares runs of digits of any length without converting them.
@@ -83,16 +81,34 @@ func compareNumbers(a, b string) int {
 	if a == "" || b == "" {
 		return cmp.Compare(min(len(a), 1), min(len(b), 1))
 	}
-	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
-	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	a, b = trimZeros(a), trimZeros(b)
+	if len(a) != len(b) {
+		return cmp.Compare(len(a), len(b))
+	}
+	return strings.Compare(a, b)
 }
 
-func span(s string, in func(byte) bool) (run, rest string) {
-	n := 0
-	for n < len(s) && in(s[n]) {
+func trimZeros(s string) string {
+	for s != "" && s[0] == '0' {
+		s = s[1:]
+	}
+	return s
+}
+
+// digits returns how many digits are at the beginning.
+func digits(s string) (n int) {
+	for n < len(s) && isDigit(s[n]) {
 		n++
 	}
-	return s[:n], s[n:]
+	return n
+}
+
+// letters returns how many letters are at the beginning.
+func letters(s string) (n int) {
+	for n < len(s) && isLetter(s[n]) {
+		n++
+	}
+	return n
 }
 
 func isAlphanumeric(c byte) bool { return isDigit(c) || isLetter(c) }
