@@ -21,12 +21,20 @@ var rings = []struct {
 }{
 	{
 		"pure",
-		[]string{"pkg/version", "pkg/subvol", "pkg/cmdline", "pkg/gpt", "pkg/kmod", "pkg/kmod/depmod", "pkg/volatile"},
+		[]string{
+			"pkg/version", "pkg/subvol", "pkg/cmdline", "pkg/gpt", "pkg/kmod", "pkg/kmod/depmod", "pkg/volatile",
+			"pkg/words", "pkg/specifier", "pkg/dropin", "pkg/acl", "pkg/account", "pkg/tmpfiles", "pkg/sysusers",
+			"pkg/merge", "pkg/keep", "pkg/machineid",
+			"pkg/golden/pam", "pkg/golden/rules", "pkg/golden/shipped", "pkg/sysusers/sha512crypt",
+		},
 		[]string{"os", "os/exec", "syscall", "net", "log", "log/slog", "golang.org/x/sys/unix"},
 	},
 	{
 		"kernel",
-		[]string{"pkg/mount", "pkg/btrfs", "pkg/factory", "pkg/device", "pkg/rootfs", "pkg/instance", "pkg/pool"},
+		[]string{
+			"pkg/mount", "pkg/btrfs", "pkg/factory", "pkg/device", "pkg/rootfs", "pkg/instance", "pkg/pool",
+			"pkg/tmpfiles/apply", "pkg/sysusers/apply", "pkg/keep/bind", "pkg/machineid/identity", "pkg/golden", "pkg/golden/lint",
+		},
 		[]string{"os/exec", "net", "log", "log/slog"},
 	},
 	{
