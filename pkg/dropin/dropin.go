@@ -69,7 +69,7 @@ func list(fsys fs.FS, dirs []string, suffix string) ([]File, error) {
 	var files []File
 	for _, dir := range dirs {
 		entries, err := fs.ReadDir(fsys, dir)
-		if errors.Is(err, fs.ErrNotExist) {
+		if err != nil && absent(fsys, dir) {
 			continue
 		}
 		if err != nil {
@@ -84,6 +84,13 @@ func list(fsys fs.FS, dirs []string, suffix string) ([]File, error) {
 	// The sort keeps the order of the directories among files of one name.
 	slices.SortStableFunc(files, byName)
 	return slices.CompactFunc(files, func(a, b File) bool { return a.Name == b.Name }), nil
+}
+
+// absent says whether there is no directory, be it that something else has its name,
+// which is as good as none: it must not keep the other directories from being read.
+func absent(fsys fs.FS, dir string) bool {
+	info, err := fs.Stat(fsys, dir)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir()
 }
 
 func unmasked(fsys fs.FS, files []File) []File {

@@ -36,6 +36,8 @@ func TestFiles(t *testing.T) {
 		"usr/lib/x.d/masked.conf", "usr/lib/x.d/null.conf",
 		"usr/lib/x.d/README", "usr/lib/x.d/c.conf.bak", "usr/lib/y.d/a.conf",
 	)
+	fsys["etc/file.d"] = &fstest.MapFile{}
+	fsys["usr/lib/file.d/a.conf"] = &fstest.MapFile{Data: []byte("x")}
 	fsys["etc/x.d/masked.conf"] = &fstest.MapFile{}
 	fsys["run/x.d/null.conf"] = &fstest.MapFile{Mode: fs.ModeDevice | fs.ModeCharDevice}
 	got, err := dropin.Files(fsys, "x.d", ".conf")
@@ -47,6 +49,9 @@ func TestFiles(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, paths(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got, err := dropin.Files(fsys, "file.d", ".conf"); err != nil || len(got) != 1 {
+		t.Errorf("a file in place of a directory: %v, %v", got, err)
 	}
 	if got, err := dropin.Files(fsys, "none.d", ".conf"); err != nil || len(got) > 0 {
 		t.Errorf("no directory: %v, %v", got, err)

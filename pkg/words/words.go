@@ -33,7 +33,11 @@ var (
 	ErrEscape = errors.New("invalid escape sequence")
 )
 
-const separators = " \t\n\r"
+const (
+	separators = " \t\n\r"
+	special    = separators + `\` // what ends the plain part of a word
+	quotable   = special + "\"'"  // with Unquote
+)
 
 // Next returns the first word of s, and what follows it and the separators after it.
 // Without a word in s, ok is false. A word may be empty: "".
@@ -44,11 +48,12 @@ func Next(s string, f Flags) (word, rest string, ok bool, err error) {
 	if s == "" {
 		return "", "", false, nil
 	}
-	special := separators + `\`
+	end := 0
 	if f&Unquote != 0 {
-		special += `"'`
+		end = strings.IndexAny(s, quotable)
+	} else {
+		end = strings.IndexAny(s, special)
 	}
-	end := strings.IndexAny(s, special)
 	if end < 0 {
 		return s, "", true, nil
 	}
@@ -75,7 +80,8 @@ func Fields(s string, n int, f Flags) (fields []string, rest string, err error) 
 	return fields, s, nil
 }
 
-// slow reads a word of which the first n bytes are known to be plain.
+// slow reads a word of which the first n bytes are known to be plain. It is the only
+// place where a word is copied, which few words need.
 func slow(s string, n int, f Flags) (word, rest string, ok bool, err error) {
 	b := append(make([]byte, 0, len(s)), s[:n]...)
 	var quote byte // that is open, or 0
@@ -117,7 +123,8 @@ func escape(b []byte, s string, f Flags) ([]byte, int, error) {
 	return append(b, s[0]), 1, nil
 }
 
-// CUnescape undoes the C escapes in s, in which quotes and separators mean nothing.
+// CUnescape undoes the C escapes in s, in which quotes and separators mean nothing: it is
+// for the rest of a line that Fields leaves.
 func CUnescape(s string) (string, error) {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s, nil
@@ -208,6 +215,7 @@ func appendRune(b []byte, r uint32) []byte {
 	return utf8.AppendRune(b, rune(r))
 }
 
+// digit returns the value of a hexadecimal digit, or more than any base.
 func digit(c byte) uint64 {
 	switch {
 	case c >= '0' && c <= '9':
