@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/freshroot/freshroot/pkg/instance"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -12,7 +13,8 @@ const recordFile = "/run/freshroot/boot.json"
 
 // record is what happened on the way, for boot.json.
 type record struct {
-	made     []string // parts of the instance
+	instance instance.Result
+	kept     []string // paths bound from the instance
 	warnings []string
 	phases   []timed
 	steps    []timed
@@ -59,7 +61,11 @@ func (b *boot) describe(init string) []field {
 		{"degraded", usr.Degraded},
 		{"skipped", describeSkipped(usr.Skipped)},
 		{"instance", b.plan.Instance},
-		{"made", b.record.made},
+		{"made", b.record.instance.Made},
+		{"change", string(b.record.instance.Change)},
+		{"from", b.record.instance.From},
+		{"conflicts", b.record.instance.Conflicts},
+		{"kept", b.record.kept},
 		{"init", init},
 		{"warnings", b.record.warnings},
 		{"modules", describeTimes(b.modules.loaded())},

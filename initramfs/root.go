@@ -9,21 +9,26 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/freshroot/freshroot/pkg/factory"
-	"github.com/freshroot/freshroot/pkg/instance"
+	"github.com/freshroot/freshroot/pkg/facts"
 	"github.com/freshroot/freshroot/pkg/mount"
-	"github.com/freshroot/freshroot/pkg/pool"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
 // mountPool mounts the top level of the pool.
 func (b *boot) mountPool() error {
-	flags, data := mount.ParseOptions(b.opts.RootFlags)
-	readOnly, options := volatile.PoolMount(b.opts)
-	if readOnly {
-		flags |= unix.MS_RDONLY
+	if b.pool.Checksum != "crc32c" {
+		b.modules.serve("crypto-" + b.pool.Checksum)
 	}
+	if err := mount.Dir(volatile.PoolDir); err != nil {
+		return err
+	}
+	readOnly, options := volatile.PoolMount(b.opts)
+	return b.mountPoolAs(readOnly, options)
+}
+
+func (b *boot) mountPoolAs(readOnly bool, options string) error {
+	flags, data := mount.ParseOptions(b.opts.RootFlags)
 	for option := range strings.SplitSeq(data, ",") {
 		switch {
 		case option == "":
@@ -33,17 +38,25 @@ func (b *boot) mountPool() error {
 			options += "," + option
 		}
 	}
-	if b.pool.Checksum != "crc32c" {
-		b.modules.serve("crypto-" + b.pool.Checksum)
-	}
-	if err := mount.Dir(volatile.PoolDir); err != nil {
-		return err
-	}
+	flags |= readOnlyFlag(readOnly)
 	err := mount.Mount(b.pool.Device, volatile.PoolDir, "btrfs", flags, options)
 	if err != nil {
 		return mountFailure(err, b.pool)
 	}
 	return nil
+}
+
+// remountPool changes whether the pool can be written to. It was mounted without
+// its log being replayed if that was not wanted at first, and cannot become writable
+// like this.
+func (b *boot) remountPool(s volatile.Remount) error {
+	if !s.Writable {
+		return mount.Remount(volatile.PoolDir, unix.MS_RDONLY, "")
+	}
+	if err := mount.Unmount(volatile.PoolDir); err != nil {
+		return err
+	}
+	return b.mountPoolAs(false, "subvolid=5")
 }
 
 // pick decides what to boot.
@@ -53,14 +66,11 @@ func (b *boot) pick() error {
 		return err
 	}
 	defer dir.Close()
-	entries, err := pool.Entries(dir)
+	known, err := facts.Gather(dir, b.pool, b.opts, b.arch, b.kernel)
 	if err != nil {
 		return err
 	}
-	b.plan, err = volatile.New(volatile.Facts{
-		Options: b.opts, Arch: b.arch, Kernel: b.kernel, Pool: b.pool, Entries: entries,
-		Check: func(entry string) error { return pool.CheckUsr(dir, entry, b.kernel) },
-	})
+	b.plan, err = volatile.New(known)
 	if err != nil {
 		return err
 	}
@@ -97,9 +107,9 @@ func (b *boot) do(step volatile.Step) error {
 	case volatile.Instantiate:
 		return b.instantiate(s)
 	case volatile.Remount:
-		return mount.Remount(volatile.PoolDir, readOnlyFlag(!s.Writable), "")
+		return b.remountPool(s)
 	case volatile.Bind:
-		return bind(s)
+		return bindMount(s)
 	case volatile.Protect:
 		return mount.Reflag(s.Target, unix.MS_RDONLY)
 	case volatile.Tmpfs:
@@ -110,32 +120,21 @@ func (b *boot) do(step volatile.Step) error {
 		return skeleton(s)
 	case volatile.Populate:
 		return b.populate(s)
+	case volatile.Keep:
+		return b.keep(s)
+	case volatile.Identity:
+		return b.identify(s)
+	case volatile.Sysusers:
+		return b.sysusers(s)
+	case volatile.Tmpfiles:
+		return b.tmpfiles(s)
 	case volatile.VolatileRoot:
 		return volatileRoot(s)
 	}
 	return fmt.Errorf("no way to do %T", step)
 }
 
-func (b *boot) instantiate(s volatile.Instantiate) error {
-	dir, err := os.Open(volatile.PoolDir)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	golden, err := rootfs.OpenDir(dir, b.plan.Usr.Entry)
-	if err != nil {
-		return err
-	}
-	defer golden.Close()
-	made, err := instance.Ensure(dir, s.Name, golden)
-	b.record.made = made
-	if err == nil && len(made) > 0 {
-		b.log.info("made " + strings.Join(made, ", ") + " from the factory")
-	}
-	return err
-}
-
-func bind(s volatile.Bind) error {
+func bindMount(s volatile.Bind) error {
 	if err := mount.Dir(s.Target); err != nil {
 		return err
 	}
@@ -191,41 +190,6 @@ func skeleton(s volatile.Skeleton) error {
 	}
 	defer root.Close()
 	return rootfs.Complete(root)
-}
-
-// populate copies a part of the factory. A golden master without it boots with what
-// its OS makes for itself.
-func (b *boot) populate(s volatile.Populate) error {
-	root, err := os.Open(volatile.RootDir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	from, err := rootfs.OpenDir(root, strings.TrimPrefix(s.From, volatile.RootDir+"/"))
-	if errors.Is(err, os.ErrNotExist) {
-		b.warn("the factory has no " + s.From)
-		return nil
-	} else if err != nil {
-		return err
-	}
-	defer from.Close()
-	to, err := os.Open(s.To)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	opts := factory.Options{}
-	if !s.Itself {
-		opts.Skip = rootfs.Reserved
-	}
-	stats, err := factory.Copy(to, from, opts)
-	for _, conflict := range stats.Conflicts {
-		b.warn(conflict)
-	}
-	if err == nil && s.Itself {
-		err = factory.CopyAttributes(to, from)
-	}
-	return err
 }
 
 // volatileRoot leaves the link that systemd's volatile-root would leave, by which

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,18 +17,33 @@ const (
 	exitUsage   = 2 // the command line is wrong
 )
 
+// systemdNames are programs of systemd that the tool is when it is called by their
+// names, by a link.
+var systemdNames = map[string]string{
+	"systemd-sysusers": "sysusers",
+	"systemd-tmpfiles": "tmpfiles",
+}
+
 func main() {
 	root := rootCommand()
+	asSystemd, isSystemd := systemdNames[filepath.Base(os.Args[0])]
+	if isSystemd {
+		root.SetArgs(append([]string{asSystemd}, os.Args[1:]...))
+	}
 	command, err := root.ExecuteC()
-	if err == nil {
-		return
-	}
 	var usage usageError
-	if errors.As(err, &usage) {
+	var status exitStatus
+	switch {
+	case err == nil:
+		return
+	case errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "freshroot: %v\nSee '%s --help'.\n", err, command.CommandPath())
-		os.Exit(exitUsage)
-	}
-	if !errors.Is(err, errSaid) {
+		if !isSystemd { // which has 1 for all that goes wrong
+			os.Exit(exitUsage)
+		}
+	case errors.As(err, &status):
+		os.Exit(int(status))
+	case !errors.Is(err, errSaid):
 		fmt.Fprintf(os.Stderr, "freshroot: %v\n", err)
 	}
 	os.Exit(exitFailure)
@@ -53,7 +69,10 @@ Exit status: 0 if all went well, 1 if something failed or the answer is no,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(planCommand(), initramfsCommand(), manCommand())
+	root.AddCommand(
+		planCommand(), initramfsCommand(), manCommand(),
+		etcCommand(), factoryCommand(), keepCommand(), sysusersCommand(), tmpfilesCommand(),
+	)
 	return group(root)
 }
 

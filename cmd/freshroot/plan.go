@@ -11,7 +11,7 @@ import (
 
 	"github.com/freshroot/freshroot/pkg/cmdline"
 	"github.com/freshroot/freshroot/pkg/device"
-	"github.com/freshroot/freshroot/pkg/pool"
+	"github.com/freshroot/freshroot/pkg/facts"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
@@ -83,14 +83,13 @@ func (o planOptions) plan(paths []string) (volatile.Plan, error) {
 	if err != nil {
 		return volatile.Plan{}, err
 	}
-	facts := volatile.Facts{Options: opts, Arch: arch, Kernel: o.kernel, Pool: found}
 	var plan volatile.Plan
 	err = withPool(images[found.Device], found, func(dir *os.File) error {
-		if facts.Entries, err = pool.Entries(dir); err != nil {
+		known, err := facts.Gather(dir, found, opts, arch, o.kernel)
+		if err != nil {
 			return err
 		}
-		facts.Check = func(entry string) error { return pool.CheckUsr(dir, entry, o.kernel) }
-		plan, err = volatile.New(facts)
+		plan, err = volatile.New(known)
 		return err
 	})
 	plan.Warnings = append(warnings, plan.Warnings...)

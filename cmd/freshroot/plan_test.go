@@ -77,8 +77,11 @@ steps
    2  bind /pool/usr:org.example.os:x86-64:1.10 on /sysroot/usr, read-only
    3  copy /sysroot/usr/share/factory to /sysroot, keeping what exists
    4  make what is missing of the links and directories of /sysroot
-   5  link /run/systemd/volatile-root to DISK1
-   6  switch to /sysroot and execute the first of /sbin/init
+   5  set up machine-id and hostname of /sysroot
+   6  make the users and groups of sysusers.d in /sysroot
+   7  make and remove what tmpfiles.d says in /sysroot
+   8  link /run/systemd/volatile-root to DISK1
+   9  switch to /sysroot and execute the first of /sbin/init
 `
 
 func TestIntegrationPlan(t *testing.T) {
@@ -110,7 +113,7 @@ func TestIntegrationPlanJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Usr != "usr:org.example.os:x86-64:1" || len(got.Skipped) != 1 || len(got.Steps) != 5 || got.Warnings == nil {
+	if got.Usr != "usr:org.example.os:x86-64:1" || len(got.Skipped) != 1 || len(got.Steps) != 8 || got.Warnings == nil {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -32,7 +32,7 @@ var rings = []struct {
 	{
 		"kernel",
 		[]string{
-			"pkg/mount", "pkg/btrfs", "pkg/factory", "pkg/device", "pkg/rootfs", "pkg/instance", "pkg/pool",
+			"pkg/mount", "pkg/btrfs", "pkg/factory", "pkg/device", "pkg/rootfs", "pkg/instance", "pkg/pool", "pkg/facts",
 			"pkg/tmpfiles/apply", "pkg/sysusers/apply", "pkg/keep/bind", "pkg/machineid/identity", "pkg/golden", "pkg/golden/lint",
 		},
 		[]string{"os/exec", "net", "log", "log/slog"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
@@ -130,6 +131,48 @@ func TestIntegrationSubvolume(t *testing.T) {
 	}
 }
 
+// TestIntegrationSnapshot takes one of a subvolume that holds others, more than one
+// call can list.
+func TestIntegrationSnapshot(t *testing.T) {
+	pool := testfs.Open(t, testfs.Btrfs(t, 128))
+	if err := btrfs.CreateSubvolume(pool, "a"); err != nil {
+		t.Fatal(err)
+	}
+	a := testfs.Open(t, filepath.Join(pool.Name(), "a"))
+	if err := os.WriteFile(filepath.Join(a.Name(), "file"), []byte("1"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{false, true} {
+		if has, err := btrfs.HasSubvolumes(a); has != want || err != nil {
+			t.Errorf("HasSubvolumes = %v, %v, want %v", has, err, want)
+		}
+		for n := range i*300 + 1 {
+			if err := btrfs.CreateSubvolume(a, fmt.Sprint("nested", i, "-", n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if has, err := btrfs.HasSubvolumes(a); !has || err != nil {
+		t.Errorf("HasSubvolumes of 302 = %v, %v", has, err)
+	}
+	if err := btrfs.Snapshot(pool, "b", a); err != nil {
+		t.Fatal(err)
+	}
+	b := testfs.Open(t, filepath.Join(pool.Name(), "b"))
+	if has, err := btrfs.HasSubvolumes(b); has || err != nil {
+		t.Errorf("HasSubvolumes of the snapshot = %v, %v", has, err)
+	}
+	if readOnly, err := btrfs.ReadOnly(b); readOnly || err != nil {
+		t.Errorf("ReadOnly of the snapshot = %v, %v", readOnly, err)
+	}
+	if err := os.WriteFile(filepath.Join(b.Name(), "file"), []byte("2"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(a.Name(), "file")); string(got) != "1" || err != nil {
+		t.Errorf("the original has %q, %v", got, err)
+	}
+}
+
 func TestIntegrationSubvolumeErrors(t *testing.T) {
 	pool := testfs.Open(t, testfs.Btrfs(t, 128))
 	if err := btrfs.CreateSubvolume(pool, "a"); err != nil {
@@ -139,13 +182,16 @@ func TestIntegrationSubvolumeErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct{ err, want error }{
-		"exists":         {btrfs.CreateSubvolume(pool, "a"), unix.EEXIST},
-		"long":           {btrfs.CreateSubvolume(pool, strings.Repeat("n", 256)), unix.ENAMETOOLONG},
-		"path":           {btrfs.CreateSubvolume(pool, "a/b"), unix.EINVAL},
-		"absent":         {btrfs.DeleteSubvolume(pool, "b"), unix.ENOENT},
-		"plain":          {btrfs.DeleteSubvolume(pool, "dir"), unix.EINVAL},
-		"other fs":       {btrfs.CreateSubvolume(testfs.Open(t, t.TempDir()), "a"), unix.ENOTTY},
-		"protect no dir": {btrfs.SetReadOnly(testfs.Open(t, filepath.Join(pool.Name(), "dir")), true), unix.EINVAL},
+		"exists":          {btrfs.CreateSubvolume(pool, "a"), unix.EEXIST},
+		"long":            {btrfs.CreateSubvolume(pool, strings.Repeat("n", 256)), unix.ENAMETOOLONG},
+		"snapshot exists": {btrfs.Snapshot(pool, "a", testfs.Open(t, filepath.Join(pool.Name(), "a"))), unix.EEXIST},
+		"snapshot long":   {btrfs.Snapshot(pool, strings.Repeat("n", 256), pool), unix.ENAMETOOLONG},
+		"snapshot plain":  {btrfs.Snapshot(pool, "b", testfs.Open(t, filepath.Join(pool.Name(), "dir"))), unix.EINVAL},
+		"path":            {btrfs.CreateSubvolume(pool, "a/b"), unix.EINVAL},
+		"absent":          {btrfs.DeleteSubvolume(pool, "b"), unix.ENOENT},
+		"plain":           {btrfs.DeleteSubvolume(pool, "dir"), unix.EINVAL},
+		"other fs":        {btrfs.CreateSubvolume(testfs.Open(t, t.TempDir()), "a"), unix.ENOTTY},
+		"protect no dir":  {btrfs.SetReadOnly(testfs.Open(t, filepath.Join(pool.Name(), "dir")), true), unix.EINVAL},
 	} {
 		var typed *btrfs.IoctlError
 		if !errors.Is(tc.err, tc.want) || !errors.As(tc.err, &typed) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,8 +15,10 @@ import (
 const (
 	iocSubvolCreate   = 0x5000940e
 	iocSnapDestroy    = 0x5000940f
+	iocSnapCreateV2   = 0x50009417
 	iocSubvolGetFlags = 0x80089419
 	iocSubvolSetFlags = 0x4008941a
+	iocSubvolRootRef  = 0xd000943d
 
 	flagReadOnly = 2 // BTRFS_SUBVOL_RDONLY
 
@@ -27,6 +30,23 @@ const (
 type volArgs struct {
 	fd   int64
 	name [4088]byte
+}
+
+// volArgsV2 is struct btrfs_ioctl_vol_args_v2.
+type volArgsV2 struct {
+	fd      int64
+	transid uint64
+	flags   uint64
+	unused  [4]uint64
+	name    [4040]byte
+}
+
+// rootRefs is struct btrfs_ioctl_get_subvol_rootref_args.
+type rootRefs struct {
+	minTree uint64
+	refs    [255]struct{ tree, dir uint64 }
+	count   uint8
+	_       [7]byte
 }
 
 // IoctlError is a failed ioctl on a subvolume.
@@ -52,6 +72,33 @@ func CreateSubvolume(dir *os.File, name string) error {
 // subvolumes. The name is gone at once, the space is freed in the background.
 func DeleteSubvolume(dir *os.File, name string) error {
 	return volIoctl("delete subvolume", iocSnapDestroy, dir, name)
+}
+
+// Snapshot makes a writable subvolume in a directory that has the content of another
+// one. The subvolumes in that one are empty directories in the snapshot.
+func Snapshot(dir *os.File, name string, of *os.File) error {
+	const op = "create snapshot"
+	args := volArgsV2{fd: int64(of.Fd())}
+	if len(name) > unix.NAME_MAX {
+		return &IoctlError{op, name, unix.ENAMETOOLONG}
+	}
+	copy(args.name[:], name)
+	err := ioctl(dir, iocSnapCreateV2, unsafe.Pointer(&args))
+	runtime.KeepAlive(of)
+	if err != nil {
+		return &IoctlError{op, name, err}
+	}
+	return nil
+}
+
+// HasSubvolumes says whether a subvolume holds other ones.
+func HasSubvolumes(subvol *os.File) (bool, error) {
+	var args rootRefs
+	err := ioctl(subvol, iocSubvolRootRef, unsafe.Pointer(&args))
+	if err != nil && err != unix.EOVERFLOW { // more than fit
+		return false, &IoctlError{"list subvolumes of", subvol.Name(), err}
+	}
+	return args.count > 0, nil
 }
 
 func volIoctl(op string, request uint, dir *os.File, name string) error {

@@ -1,228 +1,204 @@
-// Package instance makes the writable root around a golden master.
+// Package instance makes the writable root around a golden master, and brings its
+// /etc and /var along when another version is booted.
 //
 // An instance is a subvolume of the pool with /etc and /var as nested subvolumes,
-// so that each can be thrown away by a rename, whatever it holds. It is prepared
-// under .freshroot/staging, filled from the factory, synced and then renamed to its
-// name: power may go at any instant, and the next boot finds it whole or not at all,
-// and clears what was left in staging.
+// so that each can be thrown away or exchanged by a rename, whatever it holds. It
+// has a directory of its own:
 //
-// The package needs root, a umask of 0 and a pool mounted writable. It follows no
-// symbolic link of the pool.
+//	etc/.freshroot           which version populated this /etc, and which one was before
+//	var/.freshroot           the same of /var
+//	.freshroot/USR/base      the factory's /etc of version USR, read-only
+//	.freshroot/USR/etc       the /etc that was left behind when USR was
+//
+// A new version gets an /etc that is merged three ways (package merge); an older one
+// gets back the /etc that it had. Either is prepared beside, synced, and exchanged
+// with the one of today by one rename, stamp and all: power may go at any instant,
+// and the next boot finds the old or the new one, whole, and clears what is left.
+// To /var a version only adds.
+//
+// The package needs root, a umask of 0, /proc and a pool mounted writable. It
+// follows no symbolic link of the pool.
 package instance
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/freshroot/freshroot/pkg/btrfs"
-	"github.com/freshroot/freshroot/pkg/factory"
+	"github.com/freshroot/freshroot/pkg/merge"
 	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/subvol"
 )
-
-// control is the directory of the pool that is freshroot's own.
-const control = ".freshroot"
 
 // parts are the nested subvolumes of an instance.
 var parts = []string{"etc", "var"}
 
-// Ensure makes sure that the pool holds the instance name, and that its /etc and
-// /var hold something. golden is the /usr that it belongs to, whose factory fills
-// it. It returns what it had to make: the instance, or parts of it. Nothing else of
-// an instance that exists is touched.
-func Ensure(pool *os.File, name string, golden *os.File) (made []string, err error) {
-	staging, err := openStaging(pool)
-	if err != nil {
-		return nil, err
-	}
-	defer staging.Close()
-	if err := clear(staging); err != nil {
-		return nil, err
-	}
-	source, err := openFactory(golden)
-	if err != nil {
-		return nil, err
-	}
-	if source != nil {
-		defer source.Close()
-	}
-	root, err := rootfs.OpenDir(pool, name)
+// Target is an instance and the version that it is to be booted with.
+type Target struct {
+	Pool   *os.File      // the top level
+	Name   string        // of the instance: root:default:org.example.os:x86-64
+	Usr    subvol.Member // the version; its boot counter does not matter
+	Golden *os.File      // its /usr, whose factory fills the instance
+	// Kept, if set, says that an absolute path survives an update as it is, with all
+	// below: it is not merged, and a rollback does not bring back an older one.
+	Kept func(path string) bool
+}
+
+// Change is what happened to an /etc that was there before.
+type Change string
+
+// The changes.
+const (
+	Unchanged Change = ""
+	Merged    Change = "merged"   // with the factory of another version
+	Restored  Change = "restored" // the one that an older version had
+)
+
+// Result tells what was made and changed. At most boots it is the zero value.
+type Result struct {
+	Made      []string // the instance, or parts of it
+	Change    Change
+	From      string   // the version that /etc was of, if it changed; or "unknown"
+	Conflicts []string // the vendor's files beside changed ones, below /etc
+}
+
+// UpdateError says why an instance could not be brought to another version. It is as
+// whole as it was, and can be booted as it is.
+type UpdateError struct {
+	Op  string // what was being done, to what
+	Err error
+}
+
+// Error returns "op object: cause".
+func (e *UpdateError) Error() string { return e.Op + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UpdateError) Unwrap() error { return e.Err }
+
+// IsStale says whether the /etc of an instance that is there is not of the version it
+// is to be booted with.
+func (t Target) IsStale() (bool, error) {
+	t.Usr.Tries = subvol.Tries{}
+	root, err := rootfs.OpenDir(t.Pool, t.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return []string{name}, create(pool, staging, name, source)
-	} else if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	return repair(root, staging, name, source)
-}
-
-// openFactory opens the factory of a golden master, nil if it has none.
-func openFactory(golden *os.File) (*os.File, error) {
-	f, err := rootfs.OpenDir(golden, "share/factory")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return f, err
-}
-
-// create makes a whole instance.
-func create(pool, staging *os.File, name string, source *os.File) error {
-	root, err := newSubvolume(staging, name)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	for _, part := range parts {
-		if err := createPart(root, part, source); err != nil {
-			return err
-		}
-	}
-	if err := fill(root, source); err != nil {
-		return err
-	}
-	if err := rootfs.MakeDirectories(root); err != nil {
-		return err
-	}
-	return commit(staging, pool, name)
-}
-
-// repair makes the parts anew that are missing or empty.
-func repair(root, staging *os.File, name string, source *os.File) (made []string, err error) {
-	for _, part := range parts {
-		if !has(source, part) {
-			continue
-		}
-		empty, err := isEmpty(root, part)
-		if err != nil {
-			return made, fmt.Errorf("instance %q: %w", name, err)
-		}
-		if !empty {
-			continue
-		}
-		if err := replace(root, staging, part, source); err != nil {
-			return made, err
-		}
-		made = append(made, part)
-	}
-	return made, nil
-}
-
-// replace puts a part from the factory in the place of an empty one. A subvolume
-// cannot be renamed over; if power goes between, the next boot finds none and makes
-// it.
-func replace(root, staging *os.File, part string, source *os.File) error {
-	if err := createPart(staging, part, source); err != nil {
-		return err
-	}
-	if err := sync(staging); err != nil {
-		return err
-	}
-	if err := remove(root, part); err != nil {
-		return err
-	}
-	return rename(staging, root, part)
-}
-
-// createPart makes a nested subvolume and fills it with the part of the factory
-// that has its name.
-func createPart(dir *os.File, part string, source *os.File) error {
-	subvol, err := newSubvolume(dir, part)
-	if err != nil {
-		return err
-	}
-	defer subvol.Close()
-	if !has(source, part) {
-		return nil
-	}
-	from, err := rootfs.OpenDir(source, part)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	if err := fill(subvol, from); err != nil {
-		return err
-	}
-	return factory.CopyAttributes(subvol, from)
-}
-
-// fill copies from the factory; a golden master without one fills nothing. What
-// belongs to the OS or the kernel has no place in a factory.
-func fill(dst, source *os.File) error {
-	if source == nil {
-		return nil
-	}
-	_, err := factory.Copy(dst, source, factory.Options{Skip: rootfs.Reserved})
-	return err
-}
-
-func commit(staging, pool *os.File, name string) error {
-	if err := sync(staging); err != nil {
-		return err
-	}
-	return rename(staging, pool, name)
-}
-
-// sync writes all that was staged. Otherwise the rename could reach the disk before
-// the content of the files.
-func sync(dir *os.File) error {
-	if err := unix.Syncfs(int(dir.Fd())); err != nil {
-		return fmt.Errorf("sync pool: %w", err)
-	}
-	return nil
-}
-
-func rename(from, to *os.File, name string) error {
-	flags := uint(unix.RENAME_NOREPLACE)
-	err := unix.Renameat2(int(from.Fd()), name, int(to.Fd()), name, flags)
-	if err != nil {
-		return fmt.Errorf("rename %q from %s to %s: %w", name, from.Name(), to.Name(), err)
-	}
-	return nil
-}
-
-// newSubvolume makes a subvolume with the mode that a root, /etc and /var have, for
-// the umask does not give it.
-func newSubvolume(dir *os.File, name string) (*os.File, error) {
-	if err := btrfs.CreateSubvolume(dir, name); err != nil {
-		return nil, err
-	}
-	subvol, err := rootfs.OpenDir(dir, name)
-	if err != nil {
-		return nil, err
-	}
-	if err := subvol.Chmod(0o755); err != nil {
-		subvol.Close()
-		return nil, err
-	}
-	return subvol, nil
-}
-
-// has says whether the factory has a directory for a part.
-func has(source *os.File, part string) bool {
-	if source == nil {
-		return false
-	}
-	var st unix.Stat_t
-	err := unix.Fstatat(int(source.Fd()), part, &st, unix.AT_SYMLINK_NOFOLLOW)
-	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
-}
-
-// isEmpty says whether a directory is missing or empty.
-func isEmpty(dir *os.File, name string) (bool, error) {
-	f, err := rootfs.OpenDir(dir, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
+		return false, nil
 	} else if err != nil {
 		return false, err
 	}
-	defer f.Close()
-	_, err = f.Readdirnames(1)
-	if err == io.EOF {
-		return true, nil
-	}
-	return false, err
+	defer root.Close()
+	s, err := stampOf(root, "etc")
+	return s.version != t.Usr.String(), err
 }
+
+// updateError wraps what went wrong with a part. Nothing of it is urgent: the next boot
+// tries again.
+func (j *job) updateError(part string, err error) error {
+	return &UpdateError{fmt.Sprintf("update /%s to %q", part, j.usr), err}
+}
+
+// job is what is done for a target.
+type job struct {
+	Target
+	usr     string   // the name of the version, without counter
+	factory *os.File // nil if the golden master has none
+	staging *os.File // nil if nothing is to be changed
+}
+
+// Ensure makes the instance where there is none, and the parts of it that are missing
+// or empty, and updates those of another version. Errors of an update are an
+// *UpdateError.
+func (t Target) Ensure() (Result, error) {
+	j, err := t.open()
+	if err != nil {
+		return Result{}, err
+	}
+	defer j.close()
+	if j.staging, err = openStaging(t.Pool); err != nil {
+		return Result{}, err
+	}
+	defer j.staging.Close()
+	if err := clearDir(j.staging); err != nil {
+		return Result{}, err
+	}
+	result, err := j.ensure()
+	if err != nil {
+		// What was staged may be what fills the disk. The first error counts.
+		_ = clearDir(j.staging)
+	}
+	return result, err
+}
+
+// ensure does the work, with a staging that is empty. The parts are brought along one
+// after the other, each with a stamp of its own: a cut between them is made good by
+// the next boot.
+func (j *job) ensure() (Result, error) {
+	root, err := rootfs.OpenDir(j.Pool, j.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Result{Made: []string{j.Name}}, j.create()
+	} else if err != nil {
+		return Result{}, err
+	}
+	defer root.Close()
+	made, err := j.repair(root)
+	result := Result{Made: made}
+	if err != nil {
+		return result, err
+	}
+	if err := j.updateEtc(root, &result); err != nil {
+		return result, err
+	}
+	if err := j.updateVar(root); err != nil {
+		return result, err
+	}
+	if err := j.tidy(root); err != nil {
+		return result, &UpdateError{"drop what was kept of old versions", err}
+	}
+	return result, nil
+}
+
+// Preview says what Ensure would do, and calls do for each action on /etc and each
+// difference in it that stays. It changes nothing; the pool may be read-only. What is
+// made anew or brought back has no actions.
+func (t Target) Preview(do func(merge.Action) error) (Result, error) {
+	j, err := t.open()
+	if err != nil {
+		return Result{}, err
+	}
+	defer j.close()
+	root, err := rootfs.OpenDir(t.Pool, t.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Result{Made: []string{t.Name}}, nil
+	} else if err != nil {
+		return Result{}, err
+	}
+	defer root.Close()
+	// An /etc that is made anew needs no update.
+	made, err := j.missing(root)
+	result := Result{Made: made}
+	if err != nil || len(made) > 0 && made[0] == "etc" {
+		return result, err
+	}
+	return result, j.previewEtc(root, &result, do)
+}
+
+// open prepares what does not change anything. The counter is taken off the version,
+// for it changes with each try, and stamps and directories must not.
+func (t Target) open() (*job, error) {
+	t.Usr.Tries = subvol.Tries{}
+	source, err := rootfs.OpenDir(t.Golden, "share/factory")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return &job{Target: t, usr: t.Usr.String(), factory: source}, nil
+}
+
+// close closes what open opened.
+func (j *job) close() {
+	if j.factory != nil {
+		j.factory.Close()
+	}
+}
+
+// kept is Kept for a path below /etc.
+func (j *job) kept(path string) bool { return j.Kept != nil && j.Kept("/etc/"+path) }

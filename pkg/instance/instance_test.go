@@ -16,28 +16,6 @@ import (
 	"github.com/freshroot/freshroot/pkg/instance"
 )
 
-const name = "root:default:org.example.os:x86-64"
-
-// newPool makes a pool with a golden master whose factory holds these files.
-func newPool(t *testing.T, files ...string) (pool, golden *os.File) {
-	t.Helper()
-	old := unix.Umask(0)
-	t.Cleanup(func() { unix.Umask(old) })
-	dir := testfs.Btrfs(t, 128)
-	usr := filepath.Join(dir, "usr")
-	testfs.Run(t, "btrfs", "-q", "subvolume", "create", usr)
-	for _, file := range files {
-		path := filepath.Join(usr, "share/factory", file)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(file), 0o640); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return testfs.Open(t, dir), testfs.Open(t, usr)
-}
-
 // list returns the paths below a directory, with subvolumes marked by a colon.
 func list(t *testing.T, dir string) []string {
 	t.Helper()
@@ -64,108 +42,129 @@ func list(t *testing.T, dir string) []string {
 	return paths
 }
 
-func ensure(t *testing.T, pool, golden *os.File) []string {
-	t.Helper()
-	made, err := instance.Ensure(pool, name, golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if left := list(t, filepath.Join(pool.Name(), ".freshroot/staging")); left != nil {
-		t.Errorf("left in staging: %q", left)
-	}
-	return made
-}
+// factory is that of most tests.
+var factory = files{"etc/hosts": "h", "etc/ssl/cert": "c", "var/lib/db": "d", "srv/site": "s"}
 
 var whole = []string{
-	"dev", "etc/hosts", "etc/ssl", "etc/ssl/cert", "etc:", "home", "mnt", "opt", "proc", "root", "run",
-	"srv", "srv/site", "sys", "tmp", "usr", "var/lib", "var/lib/db", "var:",
+	".freshroot", ".freshroot/" + vendor + "1", ".freshroot/" + vendor + "1/base/hosts",
+	".freshroot/" + vendor + "1/base/ssl", ".freshroot/" + vendor + "1/base/ssl/cert",
+	".freshroot/" + vendor + "1/base:",
+	"dev", "etc/.freshroot", "etc/hosts", "etc/ssl", "etc/ssl/cert", "etc:", "home", "mnt", "opt", "proc",
+	"root", "run", "srv", "srv/site", "sys", "tmp", "usr", "var/.freshroot", "var/lib", "var/lib/db", "var:",
 } // sorted
 
 func TestIntegrationEnsureCreates(t *testing.T) {
-	pool, golden := newPool(t, "etc/hosts", "etc/ssl/cert", "var/lib/db", "srv/site", "usr/evil", "dev/evil")
-	factory := filepath.Join(golden.Name(), "share/factory")
+	m := newMachine(t, 128)
+	dir := m.release("1", factory)
+	m.write(dir, files{"usr/evil": "", "dev/evil": "", ".freshroot/evil": "", "etc/.freshroot": "evil"})
 	if err := errors.Join(
-		os.Chown(factory+"/etc", 7, 8),
-		os.Chmod(factory+"/var", 0o751),
-		unix.Setxattr(factory+"/var", "user.a", []byte("b"), 0),
+		os.Chown(dir+"/etc", 7, 8),
+		os.Chmod(dir+"/var", 0o751),
+		unix.Setxattr(dir+"/var", "user.a", []byte("b"), 0),
 	); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{name}, ensure(t, pool, golden)); diff != "" {
+	if diff := cmp.Diff(instance.Result{Made: []string{name}}, m.boot("1")); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
 	}
-	root := filepath.Join(pool.Name(), name)
-	if diff := cmp.Diff(whole, list(t, root)); diff != "" {
+	if diff := cmp.Diff(whole, list(t, m.root)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	stat := testfs.Run(t, "stat", "-c", "%a %u %g", root, root+"/etc", root+"/var", root+"/etc/hosts")
-	if want := "755 0 0\n755 7 8\n751 0 0\n640 0 0\n"; stat != want {
+	stat := testfs.Run(t, "stat", "-c", "%a %u %g", m.root, m.path("etc"), m.path("var"), m.path("etc/hosts"),
+		m.path(".freshroot"), m.path("etc/.freshroot"))
+	if want := "755 0 0\n755 7 8\n751 0 0\n644 0 0\n700 0 0\n644 0 0\n"; stat != want {
 		t.Errorf("owners and modes %q, want %q", stat, want)
 	}
-	if _, err := unix.Getxattr(root+"/var", "user.a", make([]byte, 9)); err != nil {
+	if _, err := unix.Getxattr(m.path("var"), "user.a", make([]byte, 9)); err != nil {
 		t.Errorf("attribute of var: %v", err)
 	}
-	if made := ensure(t, pool, golden); made != nil {
-		t.Errorf("made again: %q", made)
+	if got := testfs.Run(t, "btrfs", "property", "get", m.store("1", "base"), "ro"); got != "ro=true\n" {
+		t.Errorf("the base is %q", got)
+	}
+	for _, part := range []string{"etc", "var"} {
+		if got, want := m.read(part+"/.freshroot"), vendor+"1\n"; got != want {
+			t.Errorf("stamp of %s: %q, want %q", part, got, want)
+		}
+	}
+	if diff := cmp.Diff(instance.Result{}, m.boot("1")); diff != "" {
+		t.Errorf("again (-want +got):\n%s", diff)
 	}
 }
 
 // TestIntegrationEnsureRepairs sees that an empty or a missing part is made anew, and
 // the rest not touched.
 func TestIntegrationEnsureRepairs(t *testing.T) {
-	pool, golden := newPool(t, "etc/hosts", "etc/ssl/cert", "var/lib/db", "srv/site")
-	ensure(t, pool, golden)
-	root := filepath.Join(pool.Name(), name)
+	m := newMachine(t, 128)
+	m.release("1", factory)
+	m.boot("1")
 	for title, spoil := range map[string]func() error{
-		"empty subvolume": func() error { return os.RemoveAll(root + "/etc/hosts") },
-		"missing":         func() error { return os.RemoveAll(root + "/etc") },
-		"empty directory": func() error { return errors.Join(os.RemoveAll(root+"/etc"), os.Mkdir(root+"/etc", 0o755)) },
+		"empty subvolume": func() error { return errors.Join(os.Remove(m.path("etc/hosts")), os.RemoveAll(m.path("etc/ssl"))) },
+		"missing":         func() error { return os.RemoveAll(m.path("etc")) },
+		"empty directory": func() error { return errors.Join(os.RemoveAll(m.path("etc")), os.Mkdir(m.path("etc"), 0o755)) },
 	} {
-		if title == "empty subvolume" {
-			if err := os.RemoveAll(root + "/etc/ssl"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := errors.Join(spoil(), os.WriteFile(root+"/var/mine", nil, 0o600)); err != nil {
+		if err := spoil(); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]string{"etc"}, ensure(t, pool, golden)); diff != "" {
+		m.edit(files{"var/mine": ""})
+		if diff := cmp.Diff(instance.Result{Made: []string{"etc"}}, m.boot("1")); diff != "" {
 			t.Errorf("%s: made (-want +got):\n%s", title, diff)
 		}
 		want := append([]string{"var/mine"}, whole...)
 		sort.Strings(want)
-		if diff := cmp.Diff(want, list(t, root)); diff != "" {
+		if diff := cmp.Diff(want, list(t, m.root)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", title, diff)
 		}
 	}
 }
 
+// TestIntegrationEnsureWithoutFactory has an OS that makes its /etc by itself: no
+// version populates it, and none touches it.
 func TestIntegrationEnsureWithoutFactory(t *testing.T) {
-	pool, golden := newPool(t)
-	ensure(t, pool, golden)
-	if made := ensure(t, pool, golden); made != nil {
-		t.Errorf("made again: %q", made)
+	m := newMachine(t, 128)
+	m.release("1", nil)
+	m.release("2", nil)
+	m.boot("1")
+	m.edit(files{"etc/mine": "m", "etc/.updated": "", "var/.updated": ""})
+	for _, tc := range []struct {
+		version string
+		want    files
+	}{
+		{"1", files{"mine": "m", ".updated": ""}},
+		{"2", files{"mine": "m"}},
+	} {
+		if diff := cmp.Diff(instance.Result{}, m.boot(tc.version)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.version, diff)
+		}
+		if diff := cmp.Diff(tc.want, m.etc()); diff != "" {
+			t.Errorf("%s: etc (-want +got):\n%s", tc.version, diff)
+		}
 	}
 }
 
 // TestIntegrationEnsureClearsStaging starts where power went while an instance was
 // made.
 func TestIntegrationEnsureClearsStaging(t *testing.T) {
-	pool, golden := newPool(t, "etc/hosts", "etc/ssl/cert", "var/lib/db", "srv/site")
-	staging := filepath.Join(pool.Name(), ".freshroot/staging")
-	if err := os.MkdirAll(staging+"/dir", 0o755); err != nil {
+	m := newMachine(t, 128)
+	m.release("1", factory)
+	staging := filepath.Join(m.pool.Name(), ".freshroot/staging")
+	store := name + "/.freshroot/" + vendor + "1"
+	if err := os.MkdirAll(staging+"/dir/sub", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, subvol := range []string{name, name + "/etc", name + "/var", "etc"} {
+	for _, subvol := range []string{name, name + "/etc", name + "/var", "etc", "base"} {
 		testfs.Run(t, "btrfs", "-q", "subvolume", "create", filepath.Join(staging, subvol))
 	}
-	for i, file := range []string{name + "/etc/half", name + "/half", "file"} {
+	if err := os.MkdirAll(filepath.Join(staging, store), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	testfs.Run(t, "btrfs", "-q", "subvolume", "snapshot", "-r", staging+"/base", filepath.Join(staging, store, "base"))
+	for i, file := range []string{name + "/etc/half", name + "/half", "file", "dir/sub/file"} {
 		if err := os.WriteFile(filepath.Join(staging, file), []byte(fmt.Sprint(i)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ensure(t, pool, golden)
-	if diff := cmp.Diff(whole, list(t, filepath.Join(pool.Name(), name))); diff != "" {
+	m.boot("1")
+	if diff := cmp.Diff(whole, list(t, m.root)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -173,18 +172,20 @@ func TestIntegrationEnsureClearsStaging(t *testing.T) {
 // TestIntegrationEnsureHostile has links and files where directories are expected:
 // nothing behind a link may change.
 func TestIntegrationEnsureHostile(t *testing.T) {
-	for _, at := range []string{".freshroot", ".freshroot/staging", name, name + "/etc"} {
+	for _, at := range []string{".freshroot", ".freshroot/staging", name, name + "/etc", name + "/.freshroot"} {
 		for kind, plant := range map[string]func(outside, path string) error{
 			"link": os.Symlink,
 			"file": func(_, path string) error { return os.WriteFile(path, nil, 0o600) },
 		} {
-			pool, golden := newPool(t, "etc/hosts", "var/lib/db")
+			m := newMachine(t, 128)
+			m.release("1", factory)
 			outside := t.TempDir()
-			path := filepath.Join(pool.Name(), at)
+			path := filepath.Join(m.pool.Name(), at)
 			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), plant(outside, path)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := instance.Ensure(pool, name, golden); !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.ELOOP) {
+			_, err := m.target("1").Ensure()
+			if !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.ELOOP) {
 				t.Errorf("%s at %s: error %v", kind, at, err)
 			}
 			if found := list(t, outside); found != nil {
@@ -195,9 +196,10 @@ func TestIntegrationEnsureHostile(t *testing.T) {
 }
 
 func TestIntegrationEnsureReadOnly(t *testing.T) {
-	pool, golden := newPool(t, "etc/hosts", "var/lib/db")
-	testfs.Run(t, "mount", "-o", "remount,ro", pool.Name())
-	if _, err := instance.Ensure(pool, name, golden); !errors.Is(err, unix.EROFS) {
+	m := newMachine(t, 128)
+	m.release("1", factory)
+	testfs.Run(t, "mount", "-o", "remount,ro", m.pool.Name())
+	if _, err := m.target("1").Ensure(); !errors.Is(err, unix.EROFS) {
 		t.Errorf("error %v, want %v", err, unix.EROFS)
 	}
 }

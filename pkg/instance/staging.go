@@ -12,8 +12,11 @@ import (
 	"github.com/freshroot/freshroot/pkg/rootfs"
 )
 
+// control is the directory that is freshroot's own, in the pool and in an instance.
+const control = ".freshroot"
+
 // openStaging opens the directory where members are prepared, and makes it if the
-// pool has none.
+// pool has none. Nobody but root gets in: what is prepared may have its final modes.
 func openStaging(pool *os.File) (*os.File, error) {
 	own, err := makeDir(pool, control)
 	if err != nil {
@@ -23,6 +26,7 @@ func openStaging(pool *os.File) (*os.File, error) {
 	return makeDir(own, "staging")
 }
 
+// makeDir opens a directory of ours, and makes it if it is missing.
 func makeDir(dir *os.File, name string) (*os.File, error) {
 	err := unix.Mkdirat(int(dir.Fd()), name, 0o700)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -31,64 +35,77 @@ func makeDir(dir *os.File, name string) (*os.File, error) {
 	return rootfs.OpenDir(dir, name)
 }
 
-// clear deletes what a boot that was cut short has left.
-func clear(staging *os.File) error {
-	names, err := staging.Readdirnames(-1)
-	if err != nil {
-		return fmt.Errorf("list %s: %w", staging.Name(), err)
+// newSubvolume makes a subvolume with the mode that a root, /etc and /var have, for
+// the umask does not give it.
+func newSubvolume(dir *os.File, name string) (*os.File, error) {
+	if err := btrfs.CreateSubvolume(dir, name); err != nil {
+		return nil, err
 	}
-	for _, name := range names {
-		if err := remove(staging, name); err != nil {
-			return err
+	subvol, err := rootfs.OpenDir(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := subvol.Chmod(0o755); err != nil {
+		subvol.Close()
+		return nil, err
+	}
+	return subvol, nil
+}
+
+// duplicate makes a writable subvolume with the content of a part. A snapshot lacks
+// the subvolumes that somebody made inside, and a directory has none: they are copied,
+// files sharing their extents.
+func duplicate(dir *os.File, name string, part *os.File) (*os.File, error) {
+	plain, err := isSimple(part)
+	if err != nil {
+		return nil, err
+	}
+	if plain {
+		if err := btrfs.Snapshot(dir, name, part); err != nil {
+			return nil, err
 		}
+		return rootfs.OpenDir(dir, name)
+	}
+	subvol, err := newSubvolume(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := copyAll(subvol, part); err != nil {
+		subvol.Close()
+		return nil, err
+	}
+	return subvol, nil
+}
+
+// isSimple says whether a directory is a subvolume that holds no others, as nearly all
+// are: systemd makes subvolumes below /var only, and people seldom do in /etc.
+func isSimple(part *os.File) (bool, error) {
+	if is, err := btrfs.IsSubvolume(part); !is || err != nil {
+		return false, err
+	}
+	nested, err := btrfs.HasSubvolumes(part)
+	return !nested, err
+}
+
+// sync writes all that was staged. Otherwise the rename could reach the disk before
+// the content of the files.
+func sync(dir *os.File) error {
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return fmt.Errorf("sync pool: %w", err)
 	}
 	return nil
 }
 
-// remove deletes a file, an empty directory, or a subvolume with its parts.
-func remove(dir *os.File, name string) error {
-	subvol, err := rootfs.OpenDir(dir, name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
-		return removeEntry(dir, name, 0)
-	case err != nil:
-		return err
-	}
-	defer subvol.Close()
-	if is, err := btrfs.IsSubvolume(subvol); err != nil {
-		return err
-	} else if !is {
-		return removeEntry(dir, name, unix.AT_REMOVEDIR)
-	}
-	for _, part := range parts {
-		if is, err := isSubvolume(subvol, part); err != nil {
-			return err
-		} else if !is {
-			continue
-		}
-		if err := btrfs.DeleteSubvolume(subvol, part); err != nil {
-			return err
-		}
-	}
-	return btrfs.DeleteSubvolume(dir, name)
+// rename moves a name to another directory where it must not exist.
+func rename(from, to *os.File, name string) error {
+	return renameat(from, name, to, name, unix.RENAME_NOREPLACE)
 }
 
-func isSubvolume(dir *os.File, name string) (bool, error) {
-	f, err := rootfs.OpenDir(dir, name)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-		return false, nil
-	} else if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	return btrfs.IsSubvolume(f)
-}
-
-func removeEntry(dir *os.File, name string, flags int) error {
-	if err := unix.Unlinkat(int(dir.Fd()), name, flags); err != nil {
-		return fmt.Errorf("delete %s/%s: %w", dir.Name(), name, err)
+// renameat is rename with another name, or with other flags.
+func renameat(from *os.File, name string, to *os.File, as string, flags uint) error {
+	err := unix.Renameat2(int(from.Fd()), name, int(to.Fd()), as, flags)
+	if err != nil {
+		return fmt.Errorf("rename %q from %s to %s: %w", name, from.Name(), to.Name(), err)
 	}
 	return nil
 }

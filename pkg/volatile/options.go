@@ -31,6 +31,7 @@ type Options struct {
 	Usr       string        // freshroot.usr=: the pin, or ""
 	Instance  string        // freshroot.root=
 	Tmpfs     string        // mount options of each tmpfs
+	Populate  string        // freshroot.populate=: one of Populates
 	Timeout   time.Duration // freshroot.timeout=: the longest wait for the disk
 	OnFailure string        // freshroot.on-failure=: one of OnFailures, or ""
 	Log       string        // freshroot.log=: one of LogLevels
@@ -38,6 +39,9 @@ type Options struct {
 
 // OnFailures are the values of freshroot.on-failure=.
 var OnFailures = []string{"reboot", "poweroff", "halt", "shell"}
+
+// Populates are the values of freshroot.populate=: who fills an empty root.
+var Populates = []string{"auto", "factory", "full", "none"}
 
 // LogLevels are the values of freshroot.log=.
 var LogLevels = []string{"error", "info", "debug"}
@@ -61,6 +65,7 @@ var keys = map[string]func(*Options, cmdline.Param) (known []string, ok bool){
 	"freshroot.usr":        readString(func(o *Options) *string { return &o.Usr }),
 	"freshroot.root":       readInstance,
 	"freshroot.tmpfs":      readTmpfs,
+	"freshroot.populate":   readChoice(Populates, func(o *Options) *string { return &o.Populate }),
 	"freshroot.timeout":    readTimeout,
 	"freshroot.on_failure": readChoice(OnFailures, func(o *Options) *string { return &o.OnFailure }),
 	"freshroot.log":        readChoice(LogLevels, func(o *Options) *string { return &o.Log }),
@@ -74,6 +79,7 @@ func ParseOptions(params cmdline.Params) (opts Options, warnings []string) {
 		Mode:     No,
 		Instance: "default",
 		Tmpfs:    joinTmpfs(nil),
+		Populate: "auto",
 		Timeout:  30 * time.Second,
 		Log:      "info",
 	}

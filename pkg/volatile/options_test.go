@@ -13,7 +13,7 @@ import (
 
 func defaults(change func(*volatile.Options)) volatile.Options {
 	o := volatile.Options{
-		Mode: volatile.No, Instance: "default", Tmpfs: "size=25%,nr_inodes=1m",
+		Mode: volatile.No, Instance: "default", Tmpfs: "size=25%,nr_inodes=1m", Populate: "auto",
 		Timeout: 30 * time.Second, Log: "info",
 	}
 	change(&o)

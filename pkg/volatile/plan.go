@@ -42,6 +42,17 @@ type Facts struct {
 	Pool    Partition
 	Entries []string                 // names at the top level of the pool
 	Check   func(entry string) error // why a golden master cannot be used
+
+	// Golden looks at the golden master that was picked, and at the instance that
+	// belongs to it, "" if there is none.
+	Golden func(usr Usr, instance string) Golden
+}
+
+// Golden is what the plan depends on inside of the golden master and its instance.
+type Golden struct {
+	Systemd bool // its init is systemd, which makes users and files for itself
+	Keeps   bool // there are rules for what survives a boot of a volatile mode
+	Stale   bool // another version populated the instance
 }
 
 // New decides how to boot. It returns a *Failure if there is nothing to boot.
@@ -54,14 +65,19 @@ func New(f Facts) (Plan, error) {
 		Kernel: f.Kernel, Arch: f.Arch, Options: f.Options, Pool: f.Pool,
 		Usr: usr, Warnings: warnings,
 	}
-	var exists bool
-	if f.Options.Mode != Yes {
-		p.Instance, exists, err = findInstance(f.Entries, f.Options.Instance, usr.Member)
-		if err != nil {
-			return Plan{}, err
-		}
+	instance, exists, err := findInstance(f.Entries, f.Options.Instance, usr.Member)
+	if err != nil {
+		return Plan{}, err
 	}
-	p.Steps = p.steps(exists)
+	present := ""
+	if exists {
+		present = instance
+	}
+	golden := f.Golden(usr, present)
+	if f.Options.Mode != Yes || golden.Keeps {
+		p.Instance = instance
+	}
+	p.Steps = p.steps(golden, exists)
 	return p, nil
 }
 
@@ -108,48 +124,79 @@ func findInstance(entries []string, name string, usr subvol.Member) (entry strin
 }
 
 // steps lists what to do once the pool is mounted.
-func (p Plan) steps(instanceExists bool) []Step {
-	usr := PoolDir + "/" + p.Usr.Entry
-	instance := PoolDir + "/" + p.Instance
-	steps := p.instantiate(usr, instanceExists)
-	readOnly := p.Options.ReadOnly && (p.Options.Mode == No || p.Options.Mode == State)
-	switch p.Options.Mode {
-	case Yes:
-		steps = append(steps, Tmpfs{RootDir, "mode=0755," + p.Options.Tmpfs})
-	case Overlay:
-		steps = append(steps, OverlayRoot{instance, RootDir, "mode=0755," + p.Options.Tmpfs})
-	default:
-		steps = append(steps, Bind{Source: instance, Target: RootDir})
-	}
-	steps = append(steps, Bind{usr, RootDir + "/usr", true})
-	if p.Options.Mode == Yes {
-		steps = append(steps, Populate{From: Factory, To: RootDir})
-	}
-	steps = append(steps, Skeleton{RootDir})
-	if p.Options.Mode == State {
-		steps = append(steps,
-			Tmpfs{RootDir + "/var", "mode=0755," + p.Options.Tmpfs},
-			Populate{Factory + "/var", RootDir + "/var", true})
-	}
+func (p Plan) steps(g Golden, instanceExists bool) []Step {
+	steps := p.instantiate(g, instanceExists)
+	steps = append(steps, p.mountRoot()...)
+	steps = append(steps, p.fill(g)...)
 	if p.Options.Mode == Yes || p.Options.Mode == Overlay {
 		steps = append(steps, VolatileRoot{p.Pool.Device})
 	}
-	if readOnly {
+	if p.Options.ReadOnly && (p.Options.Mode == No || p.Options.Mode == State) {
 		steps = append(steps, Protect{RootDir})
 	}
 	return append(steps, Switch{RootDir, p.init()})
 }
 
 // instantiate makes sure of the instance, in the modes that have one.
-func (p Plan) instantiate(usr string, exists bool) []Step {
-	step := Instantiate{p.Instance, usr + "/share/factory", !exists}
+func (p Plan) instantiate(g Golden, exists bool) []Step {
+	step := Instantiate{p.Instance, PoolDir + "/" + p.Usr.Entry, !exists}
 	switch {
-	case p.Options.Mode == Yes, p.Options.Mode == Overlay && exists:
+	case p.Instance == "", p.Options.Mode == Overlay && exists && !g.Stale:
 		return nil
 	case p.Options.Mode == Overlay:
 		return []Step{Remount{Writable: true}, step, Remount{Writable: false}}
+	case p.Options.Mode == Yes:
+		return []Step{Remount{Writable: true}, step}
 	}
 	return []Step{step}
+}
+
+// mountRoot puts the root together.
+func (p Plan) mountRoot() []Step {
+	instance := PoolDir + "/" + p.Instance
+	tmpfs := "mode=0755," + p.Options.Tmpfs
+	usr := Bind{PoolDir + "/" + p.Usr.Entry, RootDir + "/usr", true}
+	switch p.Options.Mode {
+	case Yes:
+		return []Step{Tmpfs{RootDir, tmpfs}, usr}
+	case Overlay:
+		return []Step{OverlayRoot{instance, RootDir, tmpfs}, usr}
+	case State:
+		return []Step{Bind{Source: instance, Target: RootDir}, usr, Tmpfs{RootDir + "/var", tmpfs}}
+	}
+	return []Step{Bind{Source: instance, Target: RootDir}, usr}
+}
+
+// fill lists what makes a mounted root complete: what is copied comes before what
+// is kept from earlier boots, and both before what only fills gaps.
+func (p Plan) fill(g Golden) (steps []Step) {
+	full := p.Options.Populate == "full" || p.Options.Populate == "auto" && !g.Systemd
+	if p.Options.Populate != "none" {
+		steps = p.copyFactory()
+	}
+	steps = append(steps, Skeleton{RootDir})
+	if g.Keeps && (p.Options.Mode == Yes || p.Options.Mode == State) {
+		steps = append(steps, Keep{PoolDir + "/" + p.Instance, RootDir})
+	}
+	if p.Options.Populate != "none" {
+		persistent := p.Options.Mode == No || p.Options.Mode == State
+		steps = append(steps, Identity{RootDir, g.Systemd, persistent})
+	}
+	if full {
+		steps = append(steps, Sysusers{RootDir}, Tmpfiles{RootDir})
+	}
+	return steps
+}
+
+// copyFactory copies what the mode has no instance for.
+func (p Plan) copyFactory() []Step {
+	switch p.Options.Mode {
+	case Yes:
+		return []Step{Populate{From: Factory, To: RootDir}}
+	case State:
+		return []Step{Populate{Factory + "/var", RootDir + "/var", true}}
+	}
+	return nil
 }
 
 func (p Plan) init() []string {

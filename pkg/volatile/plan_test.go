@@ -28,6 +28,7 @@ var update = flag.Bool("update", false, "rewrite testdata")
 //	         and per partition ("vda1 TYPE LABEL UUID", UUID "-" if it is no btrfs)
 //	boot     the PARTUUID that the boot loader came from
 //	members  the names in the pool, each may be followed by ": " and why it is unusable
+//	golden   "other init", "keeps" and "stale", of the golden master that is picked
 //	plan     what comes out
 func TestPlan(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -85,6 +86,13 @@ func decide(t *testing.T, in map[string]string) string {
 	plan, err := volatile.New(volatile.Facts{
 		Options: opts, Arch: "x86-64", Kernel: "6.1.0-56-amd64", Pool: pool,
 		Entries: entries, Check: func(entry string) error { return reasons[entry] },
+		Golden: func(volatile.Usr, string) volatile.Golden {
+			return volatile.Golden{
+				Systemd: !strings.Contains(in["golden"], "other init"),
+				Keeps:   strings.Contains(in["golden"], "keeps"),
+				Stale:   strings.Contains(in["golden"], "stale"),
+			}
+		},
 	})
 	if err != nil {
 		return out.String() + screen(t, err)

@@ -19,12 +19,13 @@ const (
 	Factory = RootDir + "/usr/share/factory"
 )
 
-// Instantiate makes the instance Name from Factory if it is not there, and makes
-// its /etc and /var anew where they are missing or empty.
+// Instantiate makes the instance Name from the factory of Usr if it is not there. If
+// it is, its /etc and /var are made anew where they are missing or empty, and brought
+// to the version of Usr where another one filled them.
 type Instantiate struct {
-	Name    string
-	Factory string
-	New     bool // the instance was not there when the plan was made
+	Name string
+	Usr  string
+	New  bool // the instance was not there when the plan was made
 }
 
 // Remount changes whether the pool can be written to.
@@ -56,6 +57,23 @@ type Populate struct {
 	Itself   bool
 }
 
+// Keep shows in Root what Instance keeps from boot to boot.
+type Keep struct{ Instance, Root string }
+
+// Identity gives Root its machine-id, and the machine its name, as far as its init
+// does not.
+type Identity struct {
+	Root       string
+	Systemd    bool // is the init
+	Persistent bool // what is written to Root outlives the boot
+}
+
+// Sysusers makes the users and groups that sysusers.d of Root asks for.
+type Sysusers struct{ Root string }
+
+// Tmpfiles does what tmpfiles.d of Root asks for, as at boot.
+type Tmpfiles struct{ Root string }
+
 // VolatileRoot tells systemd's tools which device is behind a volatile root.
 type VolatileRoot struct{ Device string }
 
@@ -67,9 +85,9 @@ type Switch struct {
 
 func (s Instantiate) String() string {
 	if s.New {
-		return fmt.Sprintf("create instance %s from %s", s.Name, s.Factory)
+		return fmt.Sprintf("create instance %s from %s/share/factory", s.Name, s.Usr)
 	}
-	return fmt.Sprintf("complete instance %s where /etc or /var is missing or empty", s.Name)
+	return fmt.Sprintf("bring /etc and /var of instance %s up to %s", s.Name, s.Usr)
 }
 
 func (s Remount) String() string {
@@ -98,6 +116,22 @@ func (s Skeleton) String() string {
 
 func (s Populate) String() string {
 	return fmt.Sprintf("copy %s to %s, keeping what exists", s.From, s.To)
+}
+
+func (s Keep) String() string {
+	return fmt.Sprintf("bind what is kept from boot to boot from %s into %s", s.Instance, s.Root)
+}
+
+func (s Identity) String() string {
+	return "set up machine-id and hostname of " + s.Root
+}
+
+func (s Sysusers) String() string {
+	return "make the users and groups of sysusers.d in " + s.Root
+}
+
+func (s Tmpfiles) String() string {
+	return "make and remove what tmpfiles.d says in " + s.Root
 }
 
 func (s VolatileRoot) String() string {

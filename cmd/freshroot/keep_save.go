@@ -1,0 +1,135 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/keep"
+	"github.com/freshroot/freshroot/pkg/keep/bind"
+	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+func keepSaveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "save PATH...",
+		Short: "Copy files of the running system into its instance",
+		Long: `Copy files or directories that the keep list keeps across a reboot into the
+instance, each in one step, so that the next boot finds them. It is for what did not
+exist at this boot: what did is bound from the instance and needs no saving.
+
+Exit status: 0 if all are in the instance, 1 if one is not, 2 for wrong usage.`,
+		Example: "  freshroot keep save /etc/ssh/ssh_host_*",
+		Args:    arguments(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return keepSave(c.ErrOrStderr(), args)
+		},
+	}
+}
+
+// bootRecord is what has to be known about this boot, of what its record says.
+type bootRecord struct {
+	Mode     volatile.Mode `json:"mode"`
+	Instance string        `json:"instance"`
+	Pool     struct {
+		Device string `json:"device"`
+	} `json:"pool"`
+}
+
+// keepSave checks all names before the first one is copied.
+func keepSave(problems io.Writer, names []string) error {
+	text, err := os.ReadFile("/run/freshroot/boot.json")
+	if err != nil {
+		return fmt.Errorf("save: not booted by freshroot: %w", err)
+	}
+	var boot bootRecord
+	if err := json.Unmarshal(text, &boot); err != nil {
+		return fmt.Errorf("save: read /run/freshroot/boot.json: %w", err)
+	}
+	kept, err := openKeep("/", problems)
+	if err != nil {
+		return err
+	}
+	defer kept.root.Close()
+	for i, name := range names {
+		if !path.IsAbs(name) {
+			return usageError{fmt.Errorf("%q is not an absolute path", name)}
+		}
+		names[i] = path.Clean(name)
+		if err := boot.mayBeKept(names[i], kept.rules); err != nil {
+			return err
+		}
+	}
+	return boot.save(kept.root, names)
+}
+
+// mayBeKept says why the next boot would not find what was saved.
+func (b bootRecord) mayBeKept(name string, rules keep.Rules) error {
+	fresh := b.Mode == volatile.Yes ||
+		b.Mode == volatile.State && strings.HasPrefix(name, "/var/")
+	switch yes, _ := rules.Survives(name, keep.Reboot); {
+	case b.Mode == volatile.Overlay:
+		return fmt.Errorf("save %q: volatile=overlay keeps nothing", name)
+	case !fresh:
+		return fmt.Errorf("save %q: it is persistent with volatile=%s", name, b.Mode)
+	case !yes:
+		return fmt.Errorf("save %q: no line of the keep list gives it reboot", name)
+	case b.Instance == "":
+		return fmt.Errorf("save %q: this boot has no instance", name)
+	}
+	return nil
+}
+
+// save copies into the instance. What is bound from there is saved already.
+func (b bootRecord) save(root *os.File, names []string) error {
+	pool, err := openPool(b.Pool.Device)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	instance, err := rootfs.OpenDir(pool, b.Instance)
+	if err != nil {
+		return err
+	}
+	defer instance.Close()
+	// One that fails does not keep the others from being saved.
+	var failures []error
+	for _, name := range names {
+		if err := bind.Save(root, instance, name); !errors.Is(err, bind.ErrKept) {
+			failures = append(failures, err)
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// openPool mounts the top level of a pool, writable, but nowhere: only who has the
+// descriptor sees it, and it goes when that is closed.
+func openPool(device string) (*os.File, error) {
+	fs, err := unix.Fsopen("btrfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("open file system btrfs: %w", err)
+	}
+	defer unix.Close(fs)
+	err = errors.Join(
+		unix.FsconfigSetString(fs, "source", device),
+		unix.FsconfigSetString(fs, "subvolid", "5"))
+	if err == nil {
+		err = unix.FsconfigCreate(fs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mount btrfs %s (subvolid=5): %w", device, err)
+	}
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("mount btrfs %s (subvolid=5): %w", device, err)
+	}
+	return os.NewFile(uintptr(fd), device), nil
+}

@@ -1,0 +1,123 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/subvol"
+	"github.com/freshroot/freshroot/pkg/version"
+)
+
+// Our own names in a part.
+const (
+	stampName = ".freshroot"
+	// scratchName is where things are prepared that must not leave the subvolume. It
+	// is there only while they are.
+	scratchName = ".freshroot.new"
+)
+
+// unknown stands for the version of a part without a stamp, such as one that was
+// made by hand.
+const unknown = "unknown"
+
+// stamp says which version populated a part. It lies in the part, so that both are
+// exchanged by one rename.
+type stamp struct {
+	version  string // a usr: member without its counter, or unknown
+	previous string // the one before, or ""
+}
+
+// isOwn says whether a name at the top of a part is ours, and not of its content.
+func isOwn(name string) bool { return name == stampName || name == scratchName }
+
+// stampOf reads the stamp of a part that may be missing.
+func stampOf(root *os.File, part string) (stamp, error) {
+	f, err := rootfs.OpenDir(root, part)
+	if errors.Is(err, fs.ErrNotExist) {
+		return stamp{version: unknown}, nil
+	} else if err != nil {
+		return stamp{}, err
+	}
+	defer f.Close()
+	return readStamp(f)
+}
+
+// readStamp reads the stamp of a part. One that cannot be understood is none: then the
+// part is merged without a base, which loses nothing. It is not trusted: a link is not
+// followed, a FIFO not waited for, and only names are accepted that we would write.
+func readStamp(part *os.File) (stamp, error) {
+	how := unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	}
+	fd, err := unix.Openat2(int(part.Fd()), stampName, &how)
+	switch err {
+	case nil:
+	case unix.ENOENT, unix.ELOOP, unix.ENXIO: // none, a link, a socket
+		return stamp{version: unknown}, nil
+	default:
+		return stamp{}, fmt.Errorf("open %s/%s: %w", part.Name(), stampName, err)
+	}
+	f := os.NewFile(uintptr(fd), stampName)
+	defer f.Close()
+	text := make([]byte, 2*(subvol.MaxName+1))
+	n, err := io.ReadFull(f, text)
+	if err != nil && err != io.ErrUnexpectedEOF { // empty, or a directory
+		n = 0
+	}
+	first, rest, _ := strings.Cut(string(text[:n]), "\n")
+	s := stamp{version: usrName(first)}
+	if second, _, has := strings.Cut(rest, "\n"); has {
+		s.previous = usrName(second)
+	}
+	return s, nil
+}
+
+// usrName accepts only canonical names, since they become those of directories; anything
+// else is unknown.
+func usrName(s string) string {
+	m, err := subvol.Parse(s)
+	if err != nil || m.Kind != subvol.Usr || m.Tries.Counted || m.String() != s {
+		return unknown
+	}
+	return s
+}
+
+// writeStamp puts a stamp into a part, whole or not at all: it is written beside, to the
+// disk, and renamed. The scratch name may be left of a boot that was cut short.
+func writeStamp(part *os.File, s stamp) error {
+	if err := removeAll(part, scratchName); err != nil {
+		return err
+	}
+	text := s.version + "\n"
+	if s.previous != "" {
+		text += s.previous + "\n"
+	}
+	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(part.Fd()), scratchName, flags, 0o644)
+	if err != nil {
+		return fmt.Errorf("create %s/%s: %w", part.Name(), scratchName, err)
+	}
+	f := os.NewFile(uintptr(fd), scratchName)
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		return fmt.Errorf("stamp %s: %w", part.Name(), err)
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("stamp %s: %w", part.Name(), err)
+	}
+	return renameat(part, scratchName, part, stampName, 0)
+}
+
+// isOlder says whether a version is older than the one of a stamp.
+func isOlder(m subvol.Member, than string) bool {
+	other, err := subvol.Parse(than)
+	return err == nil && version.Compare(m.Version, other.Version) < 0
+}
