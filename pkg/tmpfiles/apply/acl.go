@@ -67,6 +67,7 @@ func (a *applier) parseACLs(l *tmpfiles.Line) (lists acls, err error) {
 		}
 		*list = append(*list, rule.Entry)
 	}
+	// What is added to has a mask of its own, or gets one when it is known.
 	if lists.merge = l.Append; !lists.merge {
 		lists.access, lists.inherited = lists.access.WithMask(), lists.inherited.WithMask()
 	}
@@ -81,6 +82,8 @@ func (a *applier) setACLs(lists acls, n node, path string) error {
 	if n.isLink() {
 		return nil
 	}
+	// The default list second: setting the other one may change the mode, which fills
+	// in what the default list lacks.
 	err := a.setAccess(lists, n, path)
 	if err == nil && len(lists.inherited) > 0 && n.isDir() {
 		err = a.setACL(defaultACL, lists.inherited, lists.merge, n, path)

@@ -22,6 +22,7 @@ func (a *applier) setAttributes(l *tmpfiles.Line, n node, path string) error {
 		return a.fail("set attributes of", path,
 			fmt.Errorf("neither a regular file nor a directory: %w", unix.EINVAL))
 	}
+	// The kernel refuses the flag for a file, and the line may be for a whole tree.
 	value := l.Attributes.Value
 	if !n.isDir() {
 		value &^= dirSync

@@ -135,6 +135,7 @@ func (c *copier) copyDirectory(from node, dir int, base string, depth int) error
 	if from.id() == c.self {
 		return fmt.Errorf("%q holds its own copy: %w", base, unix.ELOOP)
 	}
+	// An empty one may be a mount point that was made for this.
 	if existed && !c.merge && !isEmpty(to) {
 		return unix.EEXIST
 	}
@@ -233,6 +234,7 @@ func (c *copier) copyNode(from node, dir int, base string) error {
 	if err != nil {
 		return err
 	}
+	// By its name: somebody may have put something else there.
 	to, err := look(dir, base)
 	if err != nil {
 		return err
@@ -253,6 +255,7 @@ func (c *copier) finish(from node, to int) error {
 	if !from.isLink() {
 		err = errors.Join(err, chmod(to, from.st.Mode&0o7777))
 	}
+	// Others have no attributes of users.
 	if kind := from.kind(); kind == unix.S_IFREG || kind == unix.S_IFDIR {
 		copyXattrs(from.fd, to)
 	}

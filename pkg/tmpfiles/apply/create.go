@@ -25,6 +25,7 @@ const makeFlags = unix.O_WRONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOC
 
 // create does what a line says at creation.
 func (a *applier) create(l *tmpfiles.Line) error {
+	// First: a directory that is in the way of one line may be what another has made.
 	if wanted, ok := wantedType(l); ok && l.Force {
 		if err := a.clearWay(l.Path, wanted); err != nil {
 			return err
@@ -148,6 +149,7 @@ func (a *applier) createDirectory(l *tmpfiles.Line) error {
 	if err != nil {
 		return a.fail("create directory", l.Path, err)
 	}
+	// With the mode, and not first without one: nobody may be kept out for a moment.
 	return a.finishDirectory(l, dir, base, unix.Mkdirat(dir.fd, base, l.Mode.Bits))
 }
 
@@ -179,7 +181,7 @@ func (a *applier) createNode(l *tmpfiles.Line, kind uint32) error {
 	if a.would("create %s %s", what, a.name(l.Path)) {
 		return nil
 	}
-	device := 0
+	device := 0 // which mknod(2) does not look at for a FIFO
 	if kind != unix.S_IFIFO {
 		device = int(unix.Mkdev(l.Major, l.Minor))
 	}

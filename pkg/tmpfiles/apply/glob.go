@@ -22,6 +22,7 @@ func (a *applier) each(pattern string, do func(path string) error) error {
 			return a.fail("expand", pattern, err)
 		}
 		for _, path := range paths {
+			// Each has reported its own by now.
 			if err := do(path); err != nil && first == nil {
 				first = err
 			}
@@ -75,6 +76,7 @@ func (a *applier) names(dir, word string, read bool) (found []string, err error)
 	}
 	n, err := a.tree.open(dir, route{}) // a link to a directory is none here
 	if err != nil {
+		// So glob(3) does it: a directory that is not there has no entries.
 		return nil, nil
 	}
 	defer n.close()

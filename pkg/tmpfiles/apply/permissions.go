@@ -105,6 +105,7 @@ func (a *applier) hardLinked(n node) error {
 	if n.isDir() || n.st.Nlink < 2 {
 		return nil
 	}
+	// Once: nobody turns it off while lines are applied.
 	if !a.linksChecked {
 		a.linksChecked = true
 		value, err := os.ReadFile("/proc/sys/fs/protected_hardlinks")

@@ -70,6 +70,7 @@ func joinGroups(subvolume *os.File, own bool) error {
 	if err := btrfsCall(subvolume, iocSubvolInfo, unsafe.Pointer(&info)); err != nil {
 		return fmt.Errorf("ask for subvolume: %w", err)
 	}
+	// The kernel may have done it, as for simple quotas.
 	has, err := groupsOf(subvolume, info.id)
 	if err != nil || len(has) > 0 {
 		return err
@@ -107,6 +108,7 @@ func groupsOf(f *os.File, group uint64) (groups []uint64, err error) {
 		if other := binary.NativeEndian.Uint64(buf[16:]); other > group {
 			groups = append(groups, other)
 		}
+		// The length comes from the kernel, but it costs nothing to doubt it.
 		size := searchHeader + int(binary.NativeEndian.Uint32(buf[28:]))
 		buf = buf[min(size, len(buf)):]
 	}

@@ -143,6 +143,7 @@ func (a *applier) clear(path string, kind uint32, follow bool) error {
 		return err
 	}
 	defer n.close()
+	// The last component is replaced, not entered: whose it is does not matter.
 	if follow && !n.isLink() && untrusted(dir, n) {
 		return unsafeError(base, dir, n)
 	}
@@ -182,7 +183,7 @@ func (a *applier) removeWrong(path string) error {
 // remove does what a line says at removal.
 func (a *applier) remove(l *tmpfiles.Line) error {
 	switch l.Type {
-	case 'D':
+	case 'D': // the directory itself stays
 		return a.empty(l, l.Path, false)
 	case 'r':
 		return a.each(l.Path, func(path string) error { return a.removeOne(path) })
@@ -243,6 +244,8 @@ func (a *applier) empty(l *tmpfiles.Line, path string, self bool) error {
 	case err != nil:
 		return a.fail("open directory", path, err)
 	}
+	// The same walk as for cleaning, so that what other lines speak of, mounts and locks
+	// are left alone. Only that nothing is too young.
 	err = a.sweepAll(s)
 	s.close()
 	if err != nil || !self || a.would("remove directory %q", a.name(path)) {

@@ -40,6 +40,7 @@ func (a *applier) openSweep(l *tmpfiles.Line, path string) (*sweep, error) {
 	if !n.isDir() {
 		return nil, unix.ENOTDIR
 	}
+	// Opened again, to be read: the first look must not trigger anything.
 	s := &sweep{path: path, files: l.Age.Files, dirs: l.Age.Dirs}
 	if s.fd, err = list(n.fd, "."); err != nil {
 		return nil, err
@@ -138,6 +139,7 @@ func (a *applier) sweepEntry(s *sweep, name string) (removed bool, err error) {
 	case mounted(&st), a.config.Has(path) || a.config.Matches(path):
 		return false, nil
 	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		// The sticky bit of a directory means something else than that of a file.
 		return false, a.sweepDirectory(s, name, path, &st)
 	case a.stays(s, name, path, &st):
 		return false, nil
@@ -201,6 +203,7 @@ func (a *applier) sweepFile(s *sweep, name, path string) (removed bool, err erro
 	if a.would("remove %q", a.name(path)) {
 		return true, nil
 	}
+	// Under the lock: who gets it after us finds the file gone.
 	err = unix.Unlinkat(s.fd, name, 0)
 	if err != nil && err != unix.ENOENT {
 		return true, a.fail("remove", path, err)
@@ -240,6 +243,7 @@ var errLocked = errors.New("locked")
 func (a *applier) sweepBelow(
 	s *sweep, name, path string, st *unix.Statx_t,
 ) (*sweep, error) {
+	// The cutoff and the times that count are those of the line, all the way down.
 	below := *s
 	below.path, below.self, below.depth = path, *st, s.depth+1
 	below.mount, below.keep, below.stamp = false, false, true

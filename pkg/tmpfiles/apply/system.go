@@ -100,6 +100,7 @@ func (s *System) Group(name string) (uint32, error) {
 
 // Exists says whether there is something at a path, be it a link to nothing.
 func (s *System) Exists(name string) bool {
+	// Not by the fs.FS, which knows no names that are not UTF-8.
 	how := unix.OpenHow{Flags: pathFlags, Resolve: unix.RESOLVE_IN_ROOT}
 	fd, err := unix.Openat2(int(s.root.Fd()), name, &how)
 	if err == nil {
