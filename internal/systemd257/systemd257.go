@@ -82,6 +82,7 @@ func Argv(dir, at, name string) ([]string, error) {
 		return nil, err
 	}
 	lib := filepath.Join(at, filepath.Dir(loader))
+	lib += ":" + filepath.Join(lib, "systemd") // where those that are not standalone share code
 	return []string{
 		filepath.Join(at, loader), "--library-path", lib,
 		"--argv0", name, filepath.Join(at, "usr/bin", name),
@@ -123,12 +124,20 @@ func install(ctx context.Context, cache, dir string) error {
 func fill(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if err := Unpack(ctx, dir, "trixie", packages...); err != nil {
+		return err
+	}
+	return writeStarters(dir)
+}
+
+// Unpack downloads packages of a release of Debian and unpacks them into dir.
+func Unpack(ctx context.Context, dir, suite string, packages ...string) error {
 	scratch, err := os.MkdirTemp("", "systemd257-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	debs, err := download(ctx, scratch)
+	debs, err := download(ctx, scratch, suite, packages)
 	if err != nil {
 		return err
 	}
@@ -137,16 +146,16 @@ func fill(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	return writeStarters(dir)
+	return nil
 }
 
 // keyring is where Debian, and those who derive from it, keep their mirrors' keys.
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-// download gets the packages of Debian 13, whatever the machine's own apt is set to.
-func download(ctx context.Context, dir string) ([]string, error) {
+// download gets packages of Debian, whatever the machine's own apt is set to.
+func download(ctx context.Context, dir, suite string, packages []string) ([]string, error) {
 	source := filepath.Join(dir, "sources.list")
-	line := "deb [signed-by=" + keyring + "] http://deb.debian.org/debian trixie main\n"
+	line := "deb [signed-by=" + keyring + "] http://deb.debian.org/debian " + suite + " main\n"
 	if err := os.WriteFile(source, []byte(line), 0o644); err != nil {
 		return nil, err
 	}

@@ -44,6 +44,7 @@ var sections = []section{
 	{"copy", copySection},
 	{"size", sizeSection},
 	{"members", membersSection},
+	{"populate", populateSection},
 }
 
 func main() {
