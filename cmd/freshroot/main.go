@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -65,6 +66,7 @@ version is picked and a root is assembled around it.
 
 Exit status: 0 if all went well, 1 if something failed or the answer is no,
 2 if the command line is wrong.`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -74,6 +76,15 @@ Exit status: 0 if all went well, 1 if something failed or the answer is no,
 		etcCommand(), factoryCommand(), keepCommand(), sysusersCommand(), tmpfilesCommand(),
 	)
 	return group(root)
+}
+
+// version is that of the module, or of the commit that the tool was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
 }
 
 // group makes a command one that only has subcommands: alone it shows its help, and
