@@ -138,8 +138,11 @@ func (b *boot) sysusers(s volatile.Sysusers) error {
 	defer root.Close()
 	today := int32(time.Now().Unix() / secondsPerDay)
 	err = accounts.Populate(root, today, func(n sysusers.Note) {
-		if n.Level != sysusers.Info {
+		// Most of the warnings say that one line settles what another leaves open.
+		if n.Level == sysusers.Error {
 			b.warn(n.Text)
+		} else {
+			b.log.debug(n.Text)
 		}
 	})
 	if err != nil {

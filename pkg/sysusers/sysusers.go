@@ -101,6 +101,9 @@ func New(root Root) *Config {
 	return c
 }
 
+// IsEmpty says whether there was no line that can be used.
+func (c *Config) IsEmpty() bool { return len(c.files) == 0 }
+
 // Read reads a file of configuration, whose name is for messages. Each line that cannot
 // be used is noted; the first of these errors is returned, when all else has been read.
 func (c *Config) Read(name string, r io.Reader) error {

@@ -4,10 +4,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -28,7 +26,8 @@ given). The table at the end shows what each boot found.
 
 --shell leaves you at the console of one such machine, for example with
     demo --shell volatile=yes
-The disk image of --shell is kept; remove %s to start anew.
+The disk image of --shell is kept, until the Debian is built anew; remove %s to
+start anew.
 `
 
 // suite is the release of Debian that is booted.
@@ -129,15 +128,28 @@ const shellDisk = "demo-shell.img"
 // shell leaves the caller at the console.
 func (d demo) shell(ctx context.Context, args []string) error {
 	disk := filepath.Join(d.cache, shellDisk)
-	if _, err := os.Stat(disk); errors.Is(err, fs.ErrNotExist) {
+	if !newer(disk, d.tree.Dir) {
+		if err := os.RemoveAll(disk); err != nil {
+			return err
+		}
 		if err := d.newDisk(disk); err != nil {
 			return err
 		}
 	}
-	cmdline := "guest.stay"
+	cmdline := "guest.shell"
 	for _, arg := range args {
 		cmdline += " " + arg
 	}
 	say("the machine; \"poweroff\" or Ctrl-A X ends it")
 	return vm.Attach(ctx, d.machine(disk, cmdline))
+}
+
+// newer says whether a file is there, and was written to after another one.
+func newer(path, than string) bool {
+	a, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(than)
+	return err == nil && a.ModTime().After(b.ModTime())
 }

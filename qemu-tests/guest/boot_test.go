@@ -210,6 +210,37 @@ func TestIntegrationDebianBoots(t *testing.T) {
 	}
 }
 
+// TestIntegrationOpenRCBoots boots it with a command line that leads to the shell, too.
+func TestIntegrationOpenRCBoots(t *testing.T) {
+	tree := openrc(t)
+	ctx, v := timeout(t), start(t, tree, vm.Config{
+		Kernel: tree.Kernel.Image, Initramfs: initramfs(t, tree.Kernel), Cmdline: "guest.stay",
+	}, 512)
+	dialogue(ctx, t, v, "root@.*# ", "echo I am $USER")
+	dialogue(ctx, t, v, "I am root\n", "poweroff -f")
+	r := finish(ctx, t, v)
+
+	checkStateless(t, r)
+	got := []string{r.Init, r.State, strings.Join(r.Failed, " ")}
+	if diff := cmp.Diff([]string{"openrc", "default", ""}, got); diff != "" {
+		t.Errorf("init, runlevel and failed services (-want +got):\n%s", diff)
+	}
+}
+
+// TestIntegrationShell wants no report where a person asked for the shell.
+func TestIntegrationShell(t *testing.T) {
+	tree, c := busyboxConfig(t, "guest.shell")
+	ctx, v := timeout(t), start(t, tree, c, 128)
+	dialogue(ctx, t, v, "# ", "echo I am $$")
+	dialogue(ctx, t, v, "^I am [0-9]+\n", "exit")
+	if err := v.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := guest.ParseReport(v.Output()); err == nil {
+		t.Errorf("a report:\n%s", v.Output())
+	}
+}
+
 // checkStateless checks what assemble makes of any guest.
 func checkStateless(t *testing.T, r *guest.Report) {
 	t.Helper()

@@ -6,12 +6,14 @@ exec < /dev/console > /dev/console 2>&1
 dmesg -n 1 # or the kernel prints into our lines
 . /usr/lib/guest/report.sh
 
-echo GUEST-UP busybox
-report_boot
-report_writable
-report_run
-echo GUEST-DONE
-if grep -qw guest.stay /proc/cmdline; then
+if ! asked guest.shell; then
+	echo GUEST-UP busybox
+	report_boot
+	report_writable
+	report_run
+	echo GUEST-DONE
+fi
+if asked guest.shell || asked guest.stay; then
 	setsid cttyhack sh # a session of its own gives it job control
 fi
 sync

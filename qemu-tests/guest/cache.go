@@ -125,6 +125,29 @@ func hash(recipe []string) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
+// sources returns the Go code below directories of the checkout, without the tests, for
+// the recipes of what it makes.
+func sources(dirs ...string) (texts []string, err error) {
+	top, err := checkout()
+	if err != nil {
+		return nil, err
+	}
+	read := func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		texts = append(texts, string(text))
+		return err
+	}
+	for _, dir := range dirs {
+		if err := filepath.WalkDir(filepath.Join(top, dir), read); err != nil {
+			return nil, fmt.Errorf("read sources: %w", err)
+		}
+	}
+	return texts, nil
+}
+
 // lock takes an exclusive lock on a file, which the kernel drops if we die.
 func lock(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)

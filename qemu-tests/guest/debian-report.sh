@@ -13,4 +13,4 @@ report_boot
 report_writable
 report_run
 echo GUEST-DONE
-grep -qw guest.stay /proc/cmdline || systemctl poweroff
+asked guest.stay || systemctl poweroff

@@ -11,7 +11,7 @@ import (
 
 // Report is what a guest said of the boot it went through.
 type Report struct {
-	Init    string   // "busybox" or "systemd"
+	Init    string   // "busybox", "systemd" or "openrc"
 	Cmdline string   // of the kernel
 	Argv    []string // of PID 1; of a script, with the interpreter
 	Env     []string // of PID 1, as it was started
@@ -27,9 +27,9 @@ type Report struct {
 	Meminfo     map[string]int    // in KiB: MemFree, Shmem, Unevictable, ...
 	Uptime      float64           // seconds from the kernel's start to the report
 
-	// The next ones are systemd's.
-	State  string   // of systemctl is-system-running
-	Failed []string // units
+	// The next ones are systemd's or OpenRC's.
+	State  string   // of systemctl is-system-running, or the runlevel
+	Failed []string // units or services
 	Time   string   // of systemd-analyze time
 
 	// The next ones are of guest.run on the command line.

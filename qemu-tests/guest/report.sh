@@ -13,6 +13,10 @@ word() { # the value of a key of the kernel command line
 	done
 }
 
+asked() { # whether the kernel command line has a word
+	grep -qwF "$1" /proc/cmdline
+}
+
 lines() { # says each line of the input, with a key before it
 	while IFS= read -r line; do say "$1 $line"; done
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Tree is a built userland.
@@ -37,4 +38,22 @@ func writeFiles(dir string, files ...file) error {
 		}
 	}
 	return nil
+}
+
+// edit replaces a text in a file of a tree.
+type edit struct{ path, old, new string }
+
+// apply edits the tree at dir. What is not there once is an error: the file is not the
+// one that the edit was made for.
+func (e edit) apply(dir string) error {
+	path := filepath.Join(dir, e.path)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(string(text), e.old); n != 1 {
+		return fmt.Errorf("edit %s: %q is there %d times", path, e.old, n)
+	}
+	text = []byte(strings.Replace(string(text), e.old, e.new, 1))
+	return os.WriteFile(path, text, 0o644) // keeps the mode that it has
 }

@@ -39,11 +39,14 @@ var files = []struct {
 }
 
 // Populate gives a root what its own configuration brings. Lines that cannot be used are
-// noted, and are no error.
+// noted, and are no error. Without configuration not even the lock is made.
 func Populate(root *os.File, today int32, note func(sysusers.Note)) error {
 	c := sysusers.New(Root(root, today, note))
 	if err := ReadConfig(c, root); err != nil {
 		return err
+	}
+	if c.IsEmpty() {
+		return nil
 	}
 	return Commit(root, c)
 }

@@ -310,3 +310,19 @@ func inodes(t *testing.T, dir string) map[string]uint64 {
 	}
 	return inodes
 }
+
+// TestPopulateWithoutConfiguration leaves an /etc as it is for which there is nothing to
+// do: an OS may have no use for users at all.
+func TestPopulateWithoutConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err := apply.Populate(testfs.Open(t, dir), 1, func(n sysusers.Note) { t.Error(n.Text) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "etc")); err != nil || len(entries) > 0 {
+		t.Errorf("/etc has %v, error %v", entries, err)
+	}
+}

@@ -1,0 +1,148 @@
+package qemutests_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/freshroot/freshroot/qemu-tests/guest"
+	"github.com/google/go-cmp/cmp"
+)
+
+var openrc = share(func(ctx context.Context) (*guest.Tree, error) {
+	return guest.OpenRC(ctx, "bookworm")
+})
+
+// debianDisk is enough MiB for a Debian and what it writes.
+const debianDisk = 768
+
+// What a vendor has beside the factory, and what has to come of it.
+const (
+	sysusersConf = `
+u guest-daemon 471 "A daemon" /var/lib/guest-daemon
+u guest-any -
+g guest-data 472
+m guest-daemon guest-data
+`
+	tmpfilesConf = `
+d  /var/lib/guest-daemon 0750 guest-daemon guest-data -
+f  /etc/guest-made 0640 root guest-data - made by a line\n
+L  /etc/guest-link - - - - guest-made
+r! /var/lib/guest-stale
+`
+	lookAtPopulated = `
+id guest-daemon
+id -un guest-any
+stat -c '%A %U:%G %n' /var/lib/guest-daemon /etc/guest-made
+cat /etc/guest-link
+ls /var/lib/guest-stale 2>/dev/null
+true
+`
+	populated = "uid=471(guest-daemon) gid=471(guest-daemon) " +
+		"groups=471(guest-daemon),472(guest-data)" + `
+guest-any
+drwxr-x--- guest-daemon:guest-data /var/lib/guest-daemon
+-rw-r----- root:guest-data /etc/guest-made
+made by a line
+`
+)
+
+// addPopulation gives a golden master lines of sysusers.d and tmpfiles.d.
+func addPopulation(root string) error {
+	return writeTree(root, map[string]string{
+		"lib/sysusers.d/guest.conf":         sysusersConf,
+		"lib/tmpfiles.d/guest.conf":         tmpfilesConf,
+		"share/factory/var/lib/guest-stale": "of the image",
+	})
+}
+
+// writeTree writes files with their directories.
+func writeTree(root string, files map[string]string) error {
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// productUUID makes a machine that says who it is, as real ones do.
+var productUUID = []string{"-uuid", "3f0cbd1a-7b1e-4c39-9d5a-52d6b0a6f9c4"}
+
+const (
+	lookAtIdentity = "cat /etc/machine-id; hostname"
+	hostname       = "rack-7"
+)
+
+// machineID is a valid one, with the hostname that we set behind.
+var machineID = regexp.MustCompile(`^([0-9a-f]{32})\n` + hostname + `\n$`)
+
+// identity cuts what lookAtIdentity printed off the end of the output, and returns it.
+func identity(t *testing.T, r *report) (id string) {
+	t.Helper()
+	head, tail, _ := strings.Cut(r.RunOutput, "---\n")
+	r.RunOutput = head
+	match := machineID.FindStringSubmatch(tail)
+	if match == nil || strings.Trim(match[1], "0") == "" {
+		t.Fatalf("machine-id and hostname: %q", tail)
+	}
+	return match[1]
+}
+
+// TestIntegrationOpenRC boots a real distribution without systemd in each mode, twice
+// on one disk. All that systemd would do before its first service is ours to do.
+func TestIntegrationOpenRC(t *testing.T) {
+	const (
+		entry    = "usr:org.debian.openrc:x86-64:12.0"
+		instance = "root:default:org.debian.openrc:x86-64"
+	)
+	// An overlay, the last one, is like volatile=no here, and others boot it.
+	for _, mode := range modes(instance)[:3] {
+		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
+			spec := pool(guest.Pool(guest.Member{
+				Name: entry, Usr: openrc.get(t), Edit: addPopulation,
+			}))
+			spec.SizeMiB = debianDisk
+			m := newMachine(t, disk(t, spec))
+			m.ExtraArgs = productUUID
+			cmdline := "systemd.hostname=" + hostname + " volatile=" + mode.name + " " +
+				guest.RunArg(lookAtPopulated+"echo ---;"+lookAtIdentity)
+
+			r := m.boot(cmdline)
+			id := identity(t, r)
+			mode.check(t, r, entry, guest.MarkerNew, guest.MarkerNew)
+			checkOpenRC(t, r)
+			r = m.boot(cmdline)
+			if diff := cmp.Diff(id, identity(t, r)); diff != "" {
+				t.Errorf("machine-id (-first boot +second):\n%s", diff)
+			}
+			mode.check(t, r, entry, mode.etc, mode.variable)
+			checkOpenRC(t, r)
+		})
+	}
+}
+
+// checkOpenRC wants the default runlevel, with nothing that failed, and what the lines
+// of sysusers.d and tmpfiles.d make.
+func checkOpenRC(t *testing.T, r *report) {
+	t.Helper()
+	got := []string{r.Init, r.State, strings.Join(r.Failed, " ")}
+	if diff := cmp.Diff([]string{"openrc", "default", ""}, got); diff != "" {
+		t.Errorf("openrc (-want +got):\n%s\n%s", diff, r.console)
+	}
+	if diff := cmp.Diff(populated, r.RunOutput); diff != "" {
+		t.Errorf("sysusers.d and tmpfiles.d (-want +got):\n%s", diff)
+	}
+	if len(r.boot.Warnings) > 0 {
+		t.Errorf("warnings: %q", r.boot.Warnings)
+	}
+	t.Logf("%s: up after %v s", r.boot.Mode, r.Uptime)
+}
