@@ -35,30 +35,40 @@ func (b *boot) devices() error {
 	// First: the kernel checks the signatures of the ones that follow, megabytes of
 	// them, and with the CPU's own instructions that takes a fraction of the time.
 	b.modules.serve("crypto-sha256")
-	btrfs := b.startFileSystem()
+	fileSystem := b.startFileSystem()
 	if err := device.Modaliases(b.modules.serve); err != nil {
 		return err
+	}
+	if err := b.settle(events); err != nil {
+		return err
+	}
+	if fileSystem == nil {
+		b.loadFileSystem()
 	}
 	if err := b.waitForPool(events, b.bootPartition()); err != nil {
 		return err
 	}
-	return <-btrfs
+	if fileSystem != nil {
+		return <-fileSystem
+	}
+	return nil
 }
 
-// startFileSystem loads btrfs, which takes longest of all: beside the hardware's
-// modules where there is more than one CPU.
+// startFileSystem loads btrfs, which takes longest of all, beside the hardware's
+// modules. It returns nil where there is only one CPU: there it is loaded afterwards,
+// while the disk makes itself ready.
 func (b *boot) startFileSystem() <-chan error {
-	done := make(chan error, 1)
-	load := func() { done <- guard(b.loadFileSystem) }
 	if runtime.NumCPU() == 1 {
-		load()
-	} else {
-		go load()
+		return nil
 	}
+	done := make(chan error, 1)
+	go func() {
+		done <- guard(func() error { b.loadFileSystem(); return nil })
+	}()
 	return done
 }
 
-func (b *boot) loadFileSystem() error {
+func (b *boot) loadFileSystem() {
 	// The CPU's own checksum comes first: what is there when btrfs loads is used for
 	// good. Other ones wait until a pool turns out to need them.
 	b.modules.serve("crypto-crc32c")
@@ -66,7 +76,6 @@ func (b *boot) loadFileSystem() error {
 	if b.opts.Mode == volatile.Overlay {
 		b.modules.serve("fs-overlay")
 	}
-	return nil
 }
 
 // bootPartition asks the firmware where the boot loader came from.
