@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,36 +97,45 @@ func identity(t *testing.T, r *report) (id string) {
 	return match[1]
 }
 
-// TestIntegrationOpenRC boots a real distribution without systemd in each mode, twice
-// on one disk. All that systemd would do before its first service is ours to do.
+// TestIntegrationOpenRC boots a real distribution without systemd in each mode, then
+// an update of it on the same disk, and once the version from before again. All that
+// systemd would do before its first service is ours to do.
 func TestIntegrationOpenRC(t *testing.T) {
 	const (
-		entry    = "usr:org.debian.openrc:x86-64:12.0"
+		entry    = "usr:org.debian.openrc:x86-64:"
 		instance = "root:default:org.debian.openrc:x86-64"
 	)
 	// An overlay, the last one, is like volatile=no here, and others boot it.
 	for _, mode := range modes(instance)[:3] {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
-			spec := pool(guest.Pool(guest.Member{
-				Name: entry, Usr: openrc.get(t), Edit: addPopulation,
-			}))
-			spec.SizeMiB = debianDisk
+			var members []guest.Member
+			for _, version := range []string{"12.0", "12.1"} {
+				members = append(members, guest.Member{
+					Name: entry + version, Usr: openrc.get(t), Edit: addPopulation,
+				})
+			}
+			spec := pool(guest.Pool(members...))
+			spec.SizeMiB = 2 * debianDisk
 			m := newMachine(t, disk(t, spec))
 			m.ExtraArgs = productUUID
-			cmdline := "systemd.hostname=" + hostname + " volatile=" + mode.name + " " +
-				guest.RunArg(lookAtPopulated+"echo ---;"+lookAtIdentity)
-
-			r := m.boot(cmdline)
-			id := identity(t, r)
-			mode.check(t, r, entry, guest.MarkerNew, guest.MarkerNew)
-			checkOpenRC(t, r)
-			r = m.boot(cmdline)
-			if diff := cmp.Diff(id, identity(t, r)); diff != "" {
-				t.Errorf("machine-id (-first boot +second):\n%s", diff)
+			boot := func(version string, etc, variable guest.Marker) string {
+				r := m.boot("systemd.hostname=" + hostname + " volatile=" + mode.name +
+					" freshroot.usr=" + version + " " +
+					guest.RunArg(lookAtPopulated+"echo ---;"+lookAtIdentity))
+				id := identity(t, r)
+				mode.check(t, r, entry+version, etc, variable)
+				checkOpenRC(t, r)
+				return id
 			}
-			mode.check(t, r, entry, mode.etc, mode.variable)
-			checkOpenRC(t, r)
+			ids := []string{boot("12.0", guest.MarkerNew, guest.MarkerNew)}
+			ids = append(ids, boot("12.1", mode.etc, mode.variable))
+			if mode.name == "no" {
+				ids = append(ids, boot("12.0", mode.etc, mode.variable))
+			}
+			if len(slices.Compact(ids)) != 1 {
+				t.Errorf("machine-ids: %q", ids)
+			}
 		})
 	}
 }
