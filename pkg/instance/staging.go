@@ -17,13 +17,16 @@ const control = ".freshroot"
 
 // openStaging opens the directory where members are prepared, and makes it if the
 // pool has none. Nobody but root gets in: what is prepared may have its final modes.
-func openStaging(pool *os.File) (*os.File, error) {
+func openStaging(pool *os.File) (*os.File, error) { return openOwn(pool, "staging") }
+
+// openOwn opens a directory of freshroot in the pool, and makes it if it is missing.
+func openOwn(pool *os.File, name string) (*os.File, error) {
 	own, err := makeDir(pool, control)
 	if err != nil {
 		return nil, err
 	}
 	defer own.Close()
-	return makeDir(own, "staging")
+	return makeDir(own, name)
 }
 
 // makeDir opens a directory of ours, and makes it if it is missing.

@@ -1,0 +1,82 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/reset"
+	"github.com/freshroot/freshroot/pkg/rootfs"
+)
+
+// requests is where the running system leaves what the next boot shall do, one file for
+// each instance.
+const requests = "requests"
+
+// ReadRequest reads what was asked for an instance; the zero Request is nothing. It does
+// not change the pool.
+func ReadRequest(pool *os.File, name string) (reset.Request, error) {
+	dir, err := rootfs.OpenDir(pool, control+"/"+requests)
+	if errors.Is(err, fs.ErrNotExist) {
+		return reset.Request{}, nil
+	} else if err != nil {
+		return reset.Request{}, err
+	}
+	defer dir.Close()
+	if _, err := unixLstat(dir, name); errors.Is(err, fs.ErrNotExist) {
+		return reset.Request{}, nil
+	}
+	text, err := readSmall(dir, name, reset.MaxRequest+1)
+	if err != nil {
+		return reset.Request{}, err
+	}
+	return reset.ParseRequest(text)
+}
+
+// WriteRequest asks the next boot for something, in the place of what was asked before.
+// It is on the disk when the function returns.
+func WriteRequest(pool *os.File, name string, r reset.Request) error {
+	dir, err := openOwn(pool, requests)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := removeAll(dir, scratchName); err != nil {
+		return err
+	}
+	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(dir.Fd()), scratchName, flags, 0o600)
+	if err != nil {
+		return fmt.Errorf("create %s/%s: %w", dir.Name(), scratchName, err)
+	}
+	f := os.NewFile(uintptr(fd), scratchName)
+	defer f.Close()
+	if _, err := f.WriteString(r.String()); err != nil {
+		return fmt.Errorf("write request: %w", err)
+	}
+	if err := sync(dir); err != nil {
+		return err
+	}
+	if err := renameat(dir, scratchName, dir, name, 0); err != nil {
+		return err
+	}
+	return sync(dir)
+}
+
+// DropRequest forgets what was asked for an instance, on the disk, if there is anything.
+func DropRequest(pool *os.File, name string) error {
+	dir, err := rootfs.OpenDir(pool, control+"/"+requests)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if _, err := unixLstat(dir, name); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(removeAll(dir, name), sync(dir))
+}
