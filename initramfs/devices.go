@@ -69,9 +69,10 @@ func (b *boot) loadFileSystem() error {
 	return nil
 }
 
-// bootPartition asks the firmware where the boot loader came from.
+// bootPartition asks the firmware where the boot loader came from, and whether it wants
+// a factory reset.
 func (b *boot) bootPartition() string {
-	if _, err := os.Stat(efivars); err != nil || b.opts.Root != "" {
+	if _, err := os.Stat(efivars); err != nil {
 		return ""
 	}
 	b.modules.serve("fs-efivarfs")
@@ -82,6 +83,10 @@ func (b *boot) bootPartition() string {
 	}
 	// The OS mounts it for itself, writable.
 	defer mount.Unmount(efivars)
+	b.readFirmware()
+	if b.opts.Root != "" {
+		return ""
+	}
 	id, err := device.BootPartition(efivars)
 	if err != nil {
 		b.warn(err.Error())

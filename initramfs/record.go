@@ -15,6 +15,7 @@ const recordFile = "/run/freshroot/boot.json"
 type record struct {
 	instance instance.Result
 	kept     []string // paths bound from the instance
+	reset    []field  // what was reset or brought back, or nil
 	warnings []string
 	phases   []timed
 	steps    []timed
@@ -66,12 +67,21 @@ func (b *boot) describe(init string) []field {
 		{"from", b.record.instance.From},
 		{"conflicts", b.record.instance.Conflicts},
 		{"kept", b.record.kept},
+		{"reset", b.record.describeReset()},
 		{"init", init},
 		{"warnings", b.record.warnings},
 		{"modules", describeTimes(b.modules.loaded())},
 		{"phases", describeTimes(b.record.phases)},
 		{"steps", describeTimes(b.record.steps)},
 	})
+}
+
+// describeReset is nothing, where nothing was to be reset.
+func (r *record) describeReset() any {
+	if r.reset == nil {
+		return nil
+	}
+	return compact(r.reset)
 }
 
 func describePool(p volatile.Partition) []field {

@@ -70,6 +70,7 @@ func (b *boot) pick() error {
 	if err != nil {
 		return err
 	}
+	known.Firmware = b.firmware
 	b.plan, err = volatile.New(known)
 	if err != nil {
 		return err
@@ -106,6 +107,12 @@ func (b *boot) do(step volatile.Step) error {
 	switch s := step.(type) {
 	case volatile.Instantiate:
 		return b.instantiate(s)
+	case volatile.Reset, volatile.Undo:
+		b.renew(s)
+		return nil
+	case volatile.Home:
+		b.home(s)
+		return nil
 	case volatile.Remount:
 		return b.remountPool(s)
 	case volatile.Bind:

@@ -33,7 +33,11 @@ func ReadRequest(pool *os.File, name string) (reset.Request, error) {
 	if err != nil {
 		return reset.Request{}, err
 	}
-	return reset.ParseRequest(text)
+	r, err := reset.ParseRequest(text)
+	if t, _ := reset.ParseTrashed(r.Undo); err == nil && r.Undo != "" && t.Instance != name {
+		return reset.Request{}, fmt.Errorf("request for %q: %q is of another instance", name, r.Undo)
+	}
+	return r, err
 }
 
 // WriteRequest asks the next boot for something, in the place of what was asked before.

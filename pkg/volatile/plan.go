@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/freshroot/freshroot/pkg/reset"
 	"github.com/freshroot/freshroot/pkg/subvol"
 )
 
@@ -26,6 +27,9 @@ type Plan struct {
 	Instance string // its entry in the pool, or "" where the mode needs none
 	Steps    []Step
 	Warnings []string // what a person should know, though it does not stop the boot
+
+	renewal Step   // a reset or its undoing, or nil
+	homes   []Step // what is mounted below /home
 }
 
 // inits are tried in this order where init= does not name one. A shell is better
@@ -43,6 +47,8 @@ type Facts struct {
 	Entries []string                 // names at the top level of the pool
 	Check   func(entry string) error // why a golden master cannot be used
 
+	Firmware reset.Firmware // what the firmware asks for
+
 	// Golden looks at the golden master that was picked, and at the instance that
 	// belongs to it, "" if there is none.
 	Golden func(usr Usr, instance string) Golden
@@ -53,6 +59,10 @@ type Golden struct {
 	Systemd bool // its init is systemd, which makes users and files for itself
 	Keeps   bool // there are rules for what survives a boot of a volatile mode
 	Stale   bool // another version populated the instance
+
+	Release  reset.Release // who the OS is
+	Request  reset.Request // what the running system has asked for
+	Warnings []string      // what of it could not be read
 }
 
 // New decides how to boot. It returns a *Failure if there is nothing to boot.
@@ -74,7 +84,12 @@ func New(f Facts) (Plan, error) {
 		present = instance
 	}
 	golden := f.Golden(usr, present)
-	if f.Options.Mode != Yes || golden.Keeps {
+	var more []string
+	p.renewal, more = f.renewal(usr, instance, exists, golden)
+	p.Warnings = append(p.Warnings, more...)
+	p.homes, more = homes(f.Entries, f.Options)
+	p.Warnings = append(p.Warnings, more...)
+	if f.Options.Mode != Yes || golden.Keeps || p.renewal != nil {
 		p.Instance = instance
 	}
 	p.Steps = p.steps(golden, exists)
@@ -141,6 +156,8 @@ func (p Plan) steps(g Golden, instanceExists bool) []Step {
 func (p Plan) instantiate(g Golden, exists bool) []Step {
 	step := Instantiate{p.Instance, PoolDir + "/" + p.Usr.Entry, !exists}
 	switch {
+	case p.renewal != nil:
+		return p.renew(step, g)
 	case p.Instance == "", p.Options.Mode == Overlay && exists && !g.Stale:
 		return nil
 	case p.Options.Mode == Overlay:
@@ -175,6 +192,7 @@ func (p Plan) fill(g Golden) (steps []Step) {
 		steps = p.copyFactory()
 	}
 	steps = append(steps, Skeleton{RootDir})
+	steps = append(steps, p.homes...)
 	if g.Keeps && (p.Options.Mode == Yes || p.Options.Mode == State) {
 		steps = append(steps, Keep{PoolDir + "/" + p.Instance, RootDir})
 	}
