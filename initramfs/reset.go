@@ -78,8 +78,9 @@ func (b *boot) reset(pool *os.File, s volatile.Reset) error {
 	if err != nil {
 		return err
 	}
-	b.log.info(fmt.Sprintf("reset %s of %s, as %s asks for; %d paths are kept: %s", s.Scope, s.Instance,
-		strings.Join(s.Why, " and "), len(result.Spared), strings.Join(volatile.Clip(result.Spared), " ")))
+	spared := strings.Join(append([]string{"kept:"}, volatile.Clip(result.Spared)...), " ")
+	b.log.info(fmt.Sprintf("reset %s of %s, as %s asks for; %s", s.Scope, s.Instance,
+		strings.Join(s.Why, " and "), spared))
 	return b.forget(pool, s)
 }
 

@@ -52,7 +52,8 @@ func TestIntegrationReset(t *testing.T) {
 	t.Parallel()
 	const kept, fresh = guest.MarkerKept, guest.MarkerNew
 	m := busyboxMachine(t)
-	m.boot(guest.RunArg("echo id > /etc/machine-id; sync"))
+	const id = "0123456789abcdef0123456789abcdef"
+	m.boot(guest.RunArg("echo " + id + " > /etc/machine-id; sync"))
 
 	r := m.boot("freshroot.reset=var")
 	checkMarkers(t, "reset of /var", r, kept, fresh)
@@ -76,7 +77,7 @@ func TestIntegrationReset(t *testing.T) {
 
 	r = m.boot(guest.RunArg(inTop("cat /etc/machine-id; ls .freshroot/requests | wc -l; ls .freshroot/trash | wc -l")))
 	checkMarkers(t, "reset of all", r, fresh, fresh)
-	if diff := cmp.Diff("id\n0\n2\n", r.RunOutput); diff != "" {
+	if diff := cmp.Diff(id+"\n0\n2\n", r.RunOutput); diff != "" {
 		t.Errorf("machine-id, requests and trash (-want +got):\n%s", diff)
 	}
 }
@@ -92,7 +93,7 @@ func TestIntegrationResetVolatile(t *testing.T) {
 		t.Errorf("boot.json has %+v", record)
 	}
 	checkMarkers(t, "after volatile=yes", m.boot(guest.RunArg(inTop(
-		"rm -r .freshroot/trash; ln -s /tmp .freshroot/trash"))), guest.MarkerNew, guest.MarkerNew)
+		"mv .freshroot/trash .freshroot/old; ln -s /tmp .freshroot/trash"))), guest.MarkerNew, guest.MarkerNew)
 
 	r = m.boot("freshroot.reset=all")
 	checkMarkers(t, "one that fails", r, guest.MarkerKept, guest.MarkerKept)

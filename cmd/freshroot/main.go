@@ -74,6 +74,7 @@ Exit status: 0 if all went well, 1 if something failed or the answer is no,
 	root.AddCommand(
 		planCommand(), initramfsCommand(), manCommand(),
 		etcCommand(), factoryCommand(), keepCommand(), sysusersCommand(), tmpfilesCommand(),
+		resetCommand(), trashCommand(), rootsCommand(), homesCommand(),
 	)
 	return group(root)
 }
