@@ -38,18 +38,22 @@ func (b *boot) renew(step volatile.Step) {
 	pool, err := os.Open(volatile.PoolDir)
 	if err == nil {
 		defer pool.Close()
-		switch s := step.(type) {
-		case volatile.Reset:
-			b.record.reset = []field{{"scope", string(s.Scope)}, {"why", s.Why}}
+	}
+	switch s := step.(type) {
+	case volatile.Reset:
+		b.record.reset = []field{{"scope", string(s.Scope)}, {"why", s.Why}}
+		if err == nil {
 			err = b.reset(pool, s)
-		case volatile.Undo:
-			b.record.reset = []field{{"undo", s.Entry}}
+		}
+	case volatile.Undo:
+		b.record.reset = []field{{"undo", s.Entry}}
+		if err == nil {
 			err = b.undo(pool, s)
 		}
 	}
 	b.note("done", err == nil)
 	if err != nil {
-		b.warn("THE RESET WAS NOT DONE: " + err.Error())
+		b.warn("THE RESET OR UNDO WAS NOT DONE: " + err.Error())
 		b.note("error", err.Error())
 	}
 }
@@ -81,22 +85,27 @@ func (b *boot) reset(pool *os.File, s volatile.Reset) error {
 	spared := strings.Join(append([]string{"kept:"}, volatile.Clip(result.Spared)...), " ")
 	b.log.info(fmt.Sprintf("reset %s of %s, as %s asks for; %s", s.Scope, s.Instance,
 		strings.Join(s.Why, " and "), spared))
-	return b.forget(pool, s)
+	b.forget(pool, s)
+	return nil
 }
 
-// forget drops the requests that are fulfilled. One that cannot be dropped would be
-// honoured again at each boot.
-func (b *boot) forget(pool *os.File, s volatile.Reset) (err error) {
+// forget drops the requests that are fulfilled.
+func (b *boot) forget(pool *os.File, s volatile.Reset) {
+	var err error
 	if s.Request {
 		err = instance.DropRequest(pool, s.Instance)
 	}
 	if s.Firmware {
 		err = errors.Join(err, forgetFirmware())
 	}
+	b.warnForgotten(err)
+}
+
+// warnForgotten warns of a request that is fulfilled and cannot be dropped.
+func (b *boot) warnForgotten(err error) {
 	if err != nil {
-		return fmt.Errorf("the reset was done, and will be again: %w", err)
+		b.warn("what is done now will be done once more at the next boot: " + err.Error())
 	}
-	return nil
 }
 
 // forgetFirmware deletes the variables.
@@ -121,7 +130,7 @@ func (b *boot) undo(pool *os.File, s volatile.Undo) error {
 		b.log.info("brought back " + s.Entry)
 	}
 	if err == nil || errors.Is(err, os.ErrNotExist) {
-		err = errors.Join(err, instance.DropRequest(pool, s.Instance))
+		b.warnForgotten(instance.DropRequest(pool, s.Instance))
 	}
 	return err
 }

@@ -55,14 +55,11 @@ func DeleteVariable(efivars, name string) error {
 		return err
 	}
 	defer f.Close()
-	// The kernel protects all variables that it does not know against "rm -r".
+	// The kernel protects all variables that it does not know against "rm -r". If that
+	// cannot be lifted, the removal says so.
 	fd := int(f.Fd())
-	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
-	if err == nil && flags&immutable != 0 {
-		err = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(flags&^immutable))
-	}
-	if err != nil {
-		return fmt.Errorf("unprotect EFI variable %s: %w", name, err)
+	if flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS); err == nil {
+		_ = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(flags&^immutable))
 	}
 	return os.Remove(path)
 }

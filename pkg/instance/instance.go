@@ -156,6 +156,7 @@ func (j *job) ensure() (Result, error) {
 	if err := unmark(root); err != nil {
 		return Result{}, err
 	}
+	j.clearHalfDeleted()
 	made, err := j.repair(root)
 	result := Result{Made: made}
 	if err != nil {

@@ -123,7 +123,9 @@ func (r *renewal) do() (result Reset, err error) {
 	if err := r.check(result.Spared); err != nil {
 		return result, &CheckError{err}
 	}
-	return result, r.trim()
+	// The reset is done. What cannot be deleted now waits for the next one.
+	_ = r.trim()
+	return result, nil
 }
 
 // open finds what is to be exchanged. A whole instance may be anything: a file or a link

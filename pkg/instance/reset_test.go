@@ -242,6 +242,25 @@ func TestIntegrationResetCut(t *testing.T) {
 	}
 }
 
+// TestIntegrationHalfDeleted is cleared by the next boot, and other things are not.
+func TestIntegrationHalfDeleted(t *testing.T) {
+	m := used(t)
+	trash := m.pool.Name() + "/.freshroot/trash/"
+	half, whole := name+"@1-19700101T000001Z.all", name+"@2-19700101T000001Z.all"
+	if err := errors.Join(os.MkdirAll(trash+half, 0o700), os.MkdirAll(trash+whole, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for entry, mark := range map[string]string{half: "reset\n", whole: "undo\n"} {
+		if err := os.WriteFile(trash+entry+"/.freshroot.new", []byte(mark), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.boot("1")
+	if diff := cmp.Diff([]string{whole}, m.trash()); diff != "" {
+		t.Errorf("trash (-want +got):\n%s", diff)
+	}
+}
+
 // TestIntegrationResetFails leaves the old state whole, or mends what can be mended.
 func TestIntegrationResetFails(t *testing.T) {
 	for title, tc := range map[string]struct {

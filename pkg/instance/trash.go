@@ -90,6 +90,16 @@ func clearTrash(dir *os.File) error {
 	return nil
 }
 
+// clearHalfDeleted does so at a boot. A trash that cannot be cleared does not stop it.
+func (j *job) clearHalfDeleted() {
+	dir, err := rootfs.OpenDir(j.Pool, control+"/trash")
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	_ = clearTrash(dir)
+}
+
 // mark leaves a mark at the top of a tree. What is no directory, or cannot be written
 // to, gets none.
 func mark(dir *os.File, name, text string) error {
