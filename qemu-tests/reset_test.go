@@ -9,8 +9,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/freshroot/freshroot/pkg/reset"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/freshroot/freshroot/qemu-tests/image"
+	"github.com/freshroot/freshroot/qemu-tests/vm"
 )
 
 // resetRecord is what boot.json has of a reset.
@@ -132,5 +134,35 @@ func TestIntegrationHome(t *testing.T) {
 		if r.boot.Mode == "no" {
 			checkTop(t, r)
 		}
+	}
+}
+
+// TestIntegrationResetFirmware asks for the reset as systemd 257 does, by a variable of
+// the firmware, which is gone afterwards.
+func TestIntegrationResetFirmware(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	firmware, err := vm.OVMF(t.TempDir())
+	if err != nil && os.Getenv("CI") == "" {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	m := busyboxMachine(t)
+	m.Firmware = firmware
+	m.Initramfs = everywhere.get(t).Output
+	const variables = "mount -t efivarfs efivarfs /sys/firmware/efi/efivars && cd /sys/firmware/efi/efivars && "
+	r := m.boot(guest.RunArg(variables + `printf '\007\000\000\000y\000e\000s\000' > /tmp/value && cat /tmp/value > ` +
+		reset.FactoryReset))
+	if r.RunStatus != 0 {
+		t.Fatalf("set the variable: %s", r.RunOutput)
+	}
+	r = m.boot(guest.RunArg(variables + "ls | grep -c FactoryReset"))
+	checkMarkers(t, "reset by the firmware", r, guest.MarkerNew, guest.MarkerNew)
+	if record := r.reset(t); record == nil || !record.Done || cmp.Diff([]string{"the firmware"}, record.Why) != "" {
+		t.Errorf("boot.json has %+v", record)
+	}
+	if r.RunOutput != "0\n" || len(r.boot.Warnings) > 0 {
+		t.Errorf("variables that are left: %s; warnings: %q", r.RunOutput, r.boot.Warnings)
 	}
 }

@@ -26,7 +26,7 @@ type memberOptions struct {
 // poolFlag adds the flag that names the pool, and returns the command.
 func (o *memberOptions) poolFlag(c *cobra.Command) *cobra.Command {
 	c.Flags().StringVar(&o.pool, "pool", "",
-		"block device of the pool, or where its top level is mounted (default: the one that this machine runs from)")
+		"block device of the pool, or where its top level is mounted (default: that of this machine)")
 	return c
 }
 
@@ -146,7 +146,8 @@ func (m *members) find(kind subvol.Kind, name string) (member, error) {
 	for _, f := range found {
 		names = append(names, f.entry)
 	}
-	return member{}, fmt.Errorf("%q is ambiguous, give the full name: %s", name, strings.Join(names, " "))
+	return member{}, fmt.Errorf("%q is ambiguous, give the full name: %s",
+		name, strings.Join(names, " "))
 }
 
 func describeKind(kind subvol.Kind) string {

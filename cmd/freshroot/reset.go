@@ -44,15 +44,18 @@ boot.`,
 				scope = reset.Scope(args[0])
 			}
 			if o.undo && len(args) > 0 {
-				return usageError{errors.New("what is undone is the newest in the trash, of either kind")}
+				return usageError{errors.New("--undo brings back the newest, of either kind")}
 			}
 			return o.run(c.OutOrStdout(), scope)
 		},
 	})
-	c.Flags().StringVar(&o.instance, "instance", "", "another instance than the one that is running")
-	c.Flags().BoolVar(&o.atBoot, "at-boot", false, "wait for the next boot, whenever it comes (default)")
+	c.Flags().StringVar(&o.instance, "instance", "",
+		"another instance than the one that is running")
+	c.Flags().BoolVar(&o.atBoot, "at-boot", false,
+		"wait for the next boot, whenever it comes (default)")
 	c.Flags().BoolVar(&o.now, "now-reboot", false, "reboot now")
-	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would go and what would stay, and change nothing")
+	c.Flags().BoolVar(&o.dryRun, "dry-run", false,
+		"show what would go and what would stay, and change nothing")
 	c.Flags().BoolVar(&o.undo, "undo", false, "bring back what the last reset has thrown away")
 	c.MarkFlagsMutuallyExclusive("at-boot", "now-reboot", "dry-run")
 	return c

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -31,8 +32,11 @@ type resetStays struct {
 
 // previewReset tells what would go and what would stay. It reads the keep list of the
 // instance, as the boot does.
-func (m *members) previewReset(w io.Writer, root member, r reset.Request, asJSON bool) error {
-	p := resetPreview{Instance: root.entry, Reset: r.Reset, Undo: r.Undo, Goes: []string{}, Stays: []resetStays{}}
+func (m *members) previewReset(
+	w io.Writer, root member, r reset.Request, asJSON bool,
+) error {
+	p := resetPreview{Instance: root.entry, Reset: r.Reset, Undo: r.Undo,
+		Goes: []string{}, Stays: []resetStays{}}
 	if r.Undo == "" {
 		if err := m.addPreview(&p, root); err != nil {
 			return err
@@ -62,15 +66,8 @@ func (m *members) addPreview(p *resetPreview, root member) error {
 		return err
 	}
 	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return fmt.Errorf("list %q: %w", root.entry, err)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if goes := name == "var" || p.Reset == reset.All; goes && !rootfs.Reserved(name) && name != ".freshroot" {
-			p.Goes = append(p.Goes, "/"+name)
-		}
+	if err := p.addGoing(dir); err != nil {
+		return err
 	}
 	for _, rule := range rules {
 		if !rule.Gives(keep.Reset) {
@@ -85,11 +82,29 @@ func (m *members) addPreview(p *resetPreview, root member) error {
 	return nil
 }
 
+// addGoing adds the names at the top of the instance that are thrown away.
+func (p *resetPreview) addGoing(root *os.File) error {
+	names, err := root.Readdirnames(-1)
+	if err != nil {
+		return fmt.Errorf("list %q: %w", p.Instance, err)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		own := rootfs.Reserved(name) || name == ".freshroot"
+		if !own && (name == "var" || p.Reset == reset.All) {
+			p.Goes = append(p.Goes, "/"+name)
+		}
+	}
+	return nil
+}
+
 // add adds what stays of the paths that a line matches, with the line that decides.
 func (p *resetPreview) add(found []string, rules keep.Rules) {
 	for _, path := range found {
 		survives, rule := rules.Survives(path, keep.Reset)
-		known := slices.ContainsFunc(p.Stays, func(s resetStays) bool { return s.Path == path })
+		known := slices.ContainsFunc(p.Stays, func(s resetStays) bool {
+			return s.Path == path
+		})
 		if survives && !known && (p.Reset == reset.All || strings.HasPrefix(path, "/var/")) {
 			p.Stays = append(p.Stays, resetStays{path, rule.String(), rule.Where()})
 		}
@@ -103,7 +118,8 @@ func (p resetPreview) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "a reset of %s of %s\n", describeScope(p.Reset), p.Instance)
 	for _, path := range p.Goes {
-		fmt.Fprintf(w, "  goes   %s: to the trash, and begins anew with the factory\n", printable(path))
+		fmt.Fprintf(w, "  goes   %s: to the trash, and begins anew with the factory\n",
+			printable(path))
 	}
 	for _, s := range p.Stays {
 		fmt.Fprintf(w, "  stays  %s: %q (%s)\n", printable(s.Path), s.Rule, s.Where)

@@ -53,8 +53,10 @@ func rootListCommand() *cobra.Command {
 func (m *members) listRoots(w io.Writer, asJSON bool) error {
 	list := []rootInfo{}
 	for _, r := range m.of(subvol.Root) {
-		list = append(list, rootInfo{r.Name, r.Vendor, r.Arch, instance.Version(m.top, r.entry),
-			r.entry == m.running.Instance, r.entry})
+		list = append(list, rootInfo{
+			r.Name, r.Vendor, r.Arch, instance.Version(m.top, r.entry),
+			r.entry == m.running.Instance, r.entry,
+		})
 	}
 	if asJSON {
 		return printJSON(w, list)
@@ -62,7 +64,8 @@ func (m *members) listRoots(w io.Writer, asJSON bool) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tVENDOR\tARCH\tVERSION\tRUNNING")
 	for _, r := range list {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.Name, r.Vendor, r.Arch, orDash(r.Version), yesNo(r.Running))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
+			r.Name, r.Vendor, r.Arch, orDash(r.Version), yesNo(r.Running))
 	}
 	return table.Flush()
 }
@@ -116,7 +119,8 @@ func (m *members) createRoot(name, pin string) error {
 		return err
 	}
 	defer golden.Close()
-	_, err = instance.Target{Pool: m.top, Name: entry, Usr: usr.Member, Golden: golden}.Ensure()
+	target := instance.Target{Pool: m.top, Name: entry, Usr: usr.Member, Golden: golden}
+	_, err = target.Ensure()
 	return err
 }
 

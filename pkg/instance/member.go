@@ -60,7 +60,8 @@ func CreateHome(pool *os.File, home subvol.Member) error {
 		}
 		defer dir.Close()
 		// Nobody else gets in, as useradd(8) has it where it is told nothing.
-		if err := errors.Join(dir.Chown(int(home.UID), int(home.GID)), dir.Chmod(0o700)); err != nil {
+		err = errors.Join(dir.Chown(int(home.UID), int(home.GID)), dir.Chmod(0o700))
+		if err != nil {
 			return err
 		}
 		return place(staging, pool, name)

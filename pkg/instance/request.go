@@ -34,10 +34,13 @@ func ReadRequest(pool *os.File, name string) (reset.Request, error) {
 		return reset.Request{}, err
 	}
 	r, err := reset.ParseRequest(text)
-	if t, _ := reset.ParseTrashed(r.Undo); err == nil && r.Undo != "" && t.Instance != name {
-		return reset.Request{}, fmt.Errorf("request for %q: %q is of another instance", name, r.Undo)
+	if err != nil || r.Undo == "" {
+		return r, err
 	}
-	return r, err
+	if t, err := reset.ParseTrashed(r.Undo); err != nil || t.Instance != name {
+		return reset.Request{}, fmt.Errorf("request for %q: %q is of another one", name, r.Undo)
+	}
+	return r, nil
 }
 
 // WriteRequest asks the next boot for something, in the place of what was asked before.

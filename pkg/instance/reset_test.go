@@ -122,6 +122,9 @@ func TestIntegrationReset(t *testing.T) {
 			if diff := cmp.Diff(instance.Result{}, m.boot("1")); diff != "" {
 				t.Errorf("the boot that follows (-want +got):\n%s", diff)
 			}
+			if exists(m.path(".freshroot.new")) || exists(m.path("var/.freshroot.new")) {
+				t.Error("the OS finds a mark")
+			}
 			if diff := cmp.Diff(want, m.state()); diff != "" {
 				t.Errorf("after the reset (-want +got):\n%s", diff)
 			}
@@ -240,6 +243,56 @@ func TestIntegrationResetCut(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestIntegrationSpareNested spares a directory that holds a subvolume, attributes, and
+// what neither is a file nor a directory.
+func TestIntegrationSpareNested(t *testing.T) {
+	m := used(t)
+	testfs.Run(t, "btrfs", "-q", "subvolume", "create", m.path("var/lib/app/sub"))
+	m.edit(files{"var/lib/app/sub/file": "s", "var/lib/app/link": "-> /etc/shadow"})
+	err := errors.Join(os.Chown(m.path("var/lib/app/data"), 7, 8), os.Chmod(m.path("var/lib/app"), 0o711),
+		unix.Mkfifo(m.path("var/lib/app/fifo"), 0o600), os.Chmod(m.path("var/lib"), 0o750),
+		unix.Setxattr(m.path("var/lib/app/data"), "user.a", []byte("b"), 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"data", "sub", "sub/file", "link", "fifo"}
+	describe := func() (all []string) {
+		for _, name := range names {
+			all = append(all, testfs.Run(t, "stat", "-c", "%n %F %a %u %g %Y", m.path("var/lib/app/"+name)))
+		}
+		return append(all, testfs.Run(t, "getfattr", "--only-values", "-n", "user.a", m.path("var/lib/app/data")))
+	}
+	want := describe()
+	m.reset(reset.Var)
+	m.boot("1")
+	if diff := cmp.Diff(want, describe()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := testfs.Run(t, "stat", "-c", "%a", m.path("var/lib/app"), m.path("var/lib")); got != "711\n755\n" {
+		t.Errorf("modes of what is kept and of what it is in: %s", got)
+	}
+}
+
+// TestIntegrationResetLongName has no room for its entry in the trash.
+func TestIntegrationResetLongName(t *testing.T) {
+	m := used(t)
+	long := "root:" + strings.Repeat("n", 220) + ":org.example.os:x86-64"
+	if err := os.Rename(m.root, filepath.Join(m.pool.Name(), long)); err != nil {
+		t.Fatal(err)
+	}
+	target := m.target("1")
+	target.Name, m.root = long, filepath.Join(m.pool.Name(), long)
+	before := m.state()
+	_, err := target.Reset(reset.All, nil, clock)
+	if !errors.Is(err, unix.ENAMETOOLONG) {
+		t.Errorf("error %v", err)
+	}
+	if diff := cmp.Diff(before, m.state()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	m.clean()
 }
 
 // TestIntegrationHalfDeleted is cleared by the next boot, and other things are not.

@@ -79,7 +79,7 @@ func (r Request) String() string {
 // Trashed is the name of an entry of the trash.
 type Trashed struct {
 	Instance string    `json:"instance"`
-	Number   uint64    `json:"number"` // the greatest one is the newest, whatever the clock said
+	Number   uint64    `json:"number"` // the newest has the greatest, whatever the time
 	Time     time.Time `json:"time"`
 	Scope    Scope     `json:"scope"`
 }

@@ -46,7 +46,8 @@ func homes(entries []string, o Options) (steps []Step, warnings []string) {
 		if len(members) > 1 {
 			slices.Sort(members)
 			warnings = append(warnings, fmt.Sprintf(
-				"none of %s is mounted: which one is the home of %s?", strings.Join(Clip(members), " "), user))
+				"none of %s is mounted: which one is the home of %s?",
+				strings.Join(Clip(members), " "), user))
 			continue
 		}
 		steps = append(steps, Home{members[0], user, RootDir})

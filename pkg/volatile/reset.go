@@ -33,7 +33,8 @@ func (s Undo) String() string {
 }
 
 func readReset(o *Options, p cmdline.Param) ([]string, bool) {
-	return readChoice(reset.Scopes, func(o *Options) *string { return (*string)(&o.Reset) })(o, p)
+	field := func(o *Options) *string { return (*string)(&o.Reset) }
+	return readChoice(reset.Scopes, field)(o, p)
 }
 
 // readFactoryReset reads systemd's key, which also says that its variables do not count.
@@ -85,7 +86,8 @@ func (f Facts) renewal(usr Usr, instance string, exists bool, g Golden) (
 	case r.Scope == reset.None:
 		return Undo{instance, undo}, warnings
 	case undo != "":
-		warnings = append(warnings, fmt.Sprintf("%s is not brought back as long as %s asks for a reset",
+		warnings = append(warnings, fmt.Sprintf(
+			"%s is not brought back as long as %s asks for a reset",
 			undo, strings.Join(r.Why, " and ")))
 	}
 	return r, warnings
