@@ -166,3 +166,31 @@ func TestIntegrationResetFirmware(t *testing.T) {
 		t.Errorf("variables that are left: %s; warnings: %q", r.RunOutput, r.boot.Warnings)
 	}
 }
+
+// TestIntegrationResetPowercut cuts the power before the reset, and when it is done but
+// not yet forgotten. Either way it comes to its end at the next boot, and what it brings
+// back is what was used.
+func TestIntegrationResetPowercut(t *testing.T) {
+	for _, event := range []string{"freshroot: booting ", "freshroot: reset all of "} {
+		t.Run(event, func(t *testing.T) {
+			t.Parallel()
+			m := busyboxMachine(t)
+			requests := "mkdir -p .freshroot/requests; cd .freshroot/requests; "
+			m.boot(guest.RunArg(inTop("touch /etc/mine /var/mine; " + requests +
+				"echo reset all > " + instance + "; sync")))
+			s := m.start("")
+			s.expect(event)
+			s.vm.Powercut()
+
+			r := m.boot(guest.RunArg(inTop("ls /etc/mine /var/mine 2>/dev/null; ls .freshroot/requests .freshroot/staging; " +
+				"ls .freshroot/trash | wc -l; " + requests + "echo undo $(ls ../trash) > " + instance)))
+			if diff := cmp.Diff(".freshroot/requests:\n\n.freshroot/staging:\n1\n", r.RunOutput); diff != "" {
+				t.Errorf("after the cut (-want +got):\n%s", diff)
+			}
+			r = m.boot(guest.RunArg("ls /etc/mine /var/mine"))
+			if diff := cmp.Diff("/etc/mine\n/var/mine\n", r.RunOutput); diff != "" {
+				t.Errorf("after the undo (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/freshroot/freshroot/pkg/reset"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 )
@@ -51,19 +49,11 @@ func WriteRequest(pool *os.File, name string, r reset.Request) error {
 		return err
 	}
 	defer dir.Close()
-	if err := removeAll(dir, scratchName); err != nil {
+	f, err := newFile(dir, scratchName, r.String(), 0o600)
+	if err != nil {
 		return err
 	}
-	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
-	fd, err := unix.Openat(int(dir.Fd()), scratchName, flags, 0o600)
-	if err != nil {
-		return fmt.Errorf("create %s/%s: %w", dir.Name(), scratchName, err)
-	}
-	f := os.NewFile(uintptr(fd), scratchName)
 	defer f.Close()
-	if _, err := f.WriteString(r.String()); err != nil {
-		return fmt.Errorf("write request: %w", err)
-	}
 	if err := sync(dir); err != nil {
 		return err
 	}

@@ -38,6 +38,25 @@ func makeDir(dir *os.File, name string) (*os.File, error) {
 	return rootfs.OpenDir(dir, name)
 }
 
+// newFile writes a small file in the place of what has its name. The caller closes it,
+// and may want it on the disk before that.
+func newFile(dir *os.File, name, text string, mode uint32) (*os.File, error) {
+	if err := removeAll(dir, name); err != nil {
+		return nil, err
+	}
+	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(dir.Fd()), name, flags, mode)
+	if err != nil {
+		return nil, fmt.Errorf("create %s/%s: %w", dir.Name(), name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if _, err := f.WriteString(text); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("write %s/%s: %w", dir.Name(), name, err)
+	}
+	return f, nil
+}
+
 // newSubvolume makes a subvolume with the mode that a root, /etc and /var have, for
 // the umask does not give it.
 func newSubvolume(dir *os.File, name string) (*os.File, error) {

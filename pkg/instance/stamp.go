@@ -103,23 +103,15 @@ func usrName(s string) string {
 // writeStamp puts a stamp into a part, whole or not at all: it is written beside, to the
 // disk, and renamed. The scratch name may be left of a boot that was cut short.
 func writeStamp(part *os.File, s stamp) error {
-	if err := removeAll(part, scratchName); err != nil {
-		return err
-	}
 	text := s.version + "\n"
 	if s.previous != "" {
 		text += s.previous + "\n"
 	}
-	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
-	fd, err := unix.Openat(int(part.Fd()), scratchName, flags, 0o644)
+	f, err := newFile(part, scratchName, text, 0o644)
 	if err != nil {
-		return fmt.Errorf("create %s/%s: %w", part.Name(), scratchName, err)
+		return err
 	}
-	f := os.NewFile(uintptr(fd), scratchName)
 	defer f.Close()
-	if _, err := f.WriteString(text); err != nil {
-		return fmt.Errorf("stamp %s: %w", part.Name(), err)
-	}
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("stamp %s: %w", part.Name(), err)
 	}

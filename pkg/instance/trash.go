@@ -2,7 +2,6 @@ package instance
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -119,20 +118,11 @@ func mark(dir *os.File, name, text string) error {
 
 // markTop writes the mark of an open tree.
 func markTop(top *os.File, text string) error {
-	if err := removeAll(top, scratchName); err != nil {
+	f, err := newFile(top, scratchName, text, 0o600)
+	if err != nil {
 		return err
 	}
-	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
-	fd, err := unix.Openat(int(top.Fd()), scratchName, flags, 0o600)
-	if err != nil {
-		return fmt.Errorf("mark %s: %w", top.Name(), err)
-	}
-	f := os.NewFile(uintptr(fd), scratchName)
-	defer f.Close()
-	if _, err := f.WriteString(text); err != nil {
-		return fmt.Errorf("mark %s: %w", top.Name(), err)
-	}
-	return nil
+	return f.Close()
 }
 
 // markOf reads the mark at the top of a tree, "" if there is none.
