@@ -187,7 +187,7 @@ func TestIntegrationResetPowercut(t *testing.T) {
 			if diff := cmp.Diff(".freshroot/requests:\n\n.freshroot/staging:\n1\n", r.RunOutput); diff != "" {
 				t.Errorf("after the cut (-want +got):\n%s", diff)
 			}
-			r = m.boot(guest.RunArg("ls /etc/mine /var/mine"))
+			r = m.boot(guest.RunArg("ls -1 /etc/mine /var/mine"))
 			if diff := cmp.Diff("/etc/mine\n/var/mine\n", r.RunOutput); diff != "" {
 				t.Errorf("after the undo (-want +got):\n%s", diff)
 			}

@@ -409,7 +409,9 @@ func TestIntegrationResetLarge(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	few, begin := used(t), time.Now()
+	few := used(t)
+	testfs.Run(t, "sync", "-f", few.root, m.root)
+	begin := time.Now()
 	few.reset(reset.Var)
 	took := time.Since(begin)
 	begin = time.Now()
