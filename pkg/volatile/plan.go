@@ -85,7 +85,7 @@ func New(f Facts) (Plan, error) {
 	}
 	golden := f.Golden(usr, present)
 	var more []string
-	p.renewal, more = f.renewal(usr, instance, exists, golden)
+	p.renewal, more = f.renewal(instance, exists, golden)
 	p.Warnings = append(p.Warnings, more...)
 	p.homes, more = homes(f.Entries, f.Options)
 	p.Warnings = append(p.Warnings, more...)

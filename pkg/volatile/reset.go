@@ -8,14 +8,14 @@ import (
 	"github.com/freshroot/freshroot/pkg/reset"
 )
 
-// Reset throws away the state of an instance and begins anew with the factory of Usr.
-// What failed is told loudly, and does not end the boot.
+// Reset throws away the state of an instance and begins anew with the factory of the
+// version that is booted. What failed is told loudly, and does not end the boot.
 type Reset struct {
-	Instance, Usr string
-	Scope         reset.Scope
-	Why           []string // who asked for it
-	Request       bool     // a request of the running system is fulfilled by it
-	Firmware      bool     // the firmware's is, too
+	Instance string
+	Scope    reset.Scope
+	Why      []string // who asked for it
+	Request  bool     // a request of the running system is fulfilled by it
+	Firmware bool     // the firmware's is, too
 }
 
 // Undo brings an old state of an instance back from the trash. Like a reset, it does not
@@ -53,7 +53,7 @@ func readFactoryReset(o *Options, p cmdline.Param) ([]string, bool) {
 // renewal decides whether an instance is reset, or gets an old state back, before it is
 // booted. nil is neither. Where there is no instance yet, only the firmware counts: its
 // request would else be honoured at a later boot, when there is something to lose.
-func (f Facts) renewal(usr Usr, instance string, exists bool, g Golden) (
+func (f Facts) renewal(instance string, exists bool, g Golden) (
 	step Step, warnings []string,
 ) {
 	warnings = g.Warnings
@@ -65,7 +65,7 @@ func (f Facts) renewal(usr Usr, instance string, exists bool, g Golden) (
 	if !exists && !asks {
 		return nil, warnings
 	}
-	r := Reset{Instance: instance, Usr: PoolDir + "/" + usr.Entry, Scope: f.Options.Reset}
+	r := Reset{Instance: instance, Scope: f.Options.Reset}
 	if r.Scope != reset.None {
 		r.Why = []string{"freshroot.reset=" + string(r.Scope)}
 	}
