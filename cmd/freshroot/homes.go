@@ -38,12 +38,12 @@ func homeListCommand() *cobra.Command {
 		Example: "  freshroot home list --json",
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.with(func(m *members) error { return m.listHomes(c.OutOrStdout(), o.json) })
+			return o.with(func(m *openedPool) error { return m.listHomes(c.OutOrStdout(), o.json) })
 		},
 	})
 }
 
-func (m *members) listHomes(w io.Writer, asJSON bool) error {
+func (m *openedPool) listHomes(w io.Writer, asJSON bool) error {
 	list := []homeInfo{}
 	for _, h := range m.of(subvol.Home) {
 		list = append(list, homeInfo{h.Name, h.UID, h.GID, h.entry})
@@ -73,13 +73,13 @@ mounted at the next boot. Users are not made: that is for sysusers.d or useradd.
 			if err != nil {
 				return usageError{err}
 			}
-			return o.with(func(m *members) error { return m.createHome(home) })
+			return o.with(func(m *openedPool) error { return m.createHome(home) })
 		},
 	})
 }
 
 // createHome refuses a second home of a user, of which neither would be mounted.
-func (m *members) createHome(home subvol.Member) error {
+func (m *openedPool) createHome(home subvol.Member) error {
 	for _, h := range m.of(subvol.Home) {
 		if h.Name == home.Name {
 			return fmt.Errorf("%s has a home already: %s", h.Name, h.entry)
@@ -97,7 +97,7 @@ func homeDeleteCommand() *cobra.Command {
 		Example: "  freshroot home delete ada",
 		Args:    arguments(cobra.MinimumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return o.with(func(m *members) error { return m.delete(subvol.Home, args) })
+			return o.with(func(m *openedPool) error { return m.delete(subvol.Home, args) })
 		},
 	})
 }

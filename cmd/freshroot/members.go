@@ -36,8 +36,8 @@ func (o *memberOptions) flags(c *cobra.Command) *cobra.Command {
 	return o.poolFlag(c)
 }
 
-// members is a pool that is open and may be changed.
-type members struct {
+// openedPool is a pool that is open and may be changed.
+type openedPool struct {
 	top     *os.File
 	entries []string
 	running running
@@ -53,7 +53,7 @@ type running struct {
 }
 
 // with opens the pool for f. The names are sorted.
-func (o *memberOptions) with(f func(m *members) error) error {
+func (o *memberOptions) with(f func(m *openedPool) error) error {
 	if err := needsRoot("changing or reading a pool"); err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func (o *memberOptions) with(f func(m *members) error) error {
 }
 
 // open opens the top level of the pool.
-func (o *memberOptions) open() (m *members, err error) {
-	m = &members{}
+func (o *memberOptions) open() (m *openedPool, err error) {
+	m = &openedPool{}
 	if err := m.running.read(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (r *running) read() error {
 }
 
 // of returns the members of a kind. Names that do not parse are left alone.
-func (m *members) of(kind subvol.Kind) (list []member) {
+func (m *openedPool) of(kind subvol.Kind) (list []member) {
 	for _, entry := range m.entries {
 		if parsed, err := subvol.Parse(entry); err == nil && parsed.Kind == kind {
 			list = append(list, member{parsed, entry})
@@ -129,7 +129,7 @@ type member struct {
 }
 
 // find returns the one member of a kind with this name, or this full name.
-func (m *members) find(kind subvol.Kind, name string) (member, error) {
+func (m *openedPool) find(kind subvol.Kind, name string) (member, error) {
 	var found []member
 	for _, candidate := range m.of(kind) {
 		if candidate.entry == name || candidate.Name == name {
@@ -159,7 +159,7 @@ func describeKind(kind subvol.Kind) string {
 
 // usr picks the golden master that an instance is made with: the one that is running, or
 // the one that a boot would pick.
-func (m *members) usr(pin string) (volatile.Usr, error) {
+func (m *openedPool) usr(pin string) (volatile.Usr, error) {
 	if pin == "" {
 		pin = m.running.Usr
 	}

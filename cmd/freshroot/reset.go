@@ -63,7 +63,7 @@ boot.`,
 
 // run asks for it, and says what was asked for.
 func (o *resetOptions) run(w io.Writer, scope reset.Scope) error {
-	err := o.with(func(m *members) error {
+	err := o.with(func(m *openedPool) error {
 		root, err := m.toReset(o.instance)
 		if err != nil {
 			return err
@@ -92,7 +92,7 @@ func (o *resetOptions) run(w io.Writer, scope reset.Scope) error {
 }
 
 // toReset finds the instance. With volatile=yes none is running, and there may be one.
-func (m *members) toReset(name string) (member, error) {
+func (m *openedPool) toReset(name string) (member, error) {
 	if name == "" {
 		name = m.running.Instance
 	}
@@ -103,7 +103,7 @@ func (m *members) toReset(name string) (member, error) {
 }
 
 // undo makes the request for what was thrown away last.
-func (m *members) undo(root member) (reset.Request, error) {
+func (m *openedPool) undo(root member) (reset.Request, error) {
 	list, err := instance.Trash(m.top)
 	if err != nil {
 		return reset.Request{}, err

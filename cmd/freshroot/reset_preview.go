@@ -32,7 +32,7 @@ type resetStays struct {
 
 // previewReset tells what would go and what would stay. It reads the keep list of the
 // instance, as the boot does.
-func (m *members) previewReset(
+func (m *openedPool) previewReset(
 	w io.Writer, root member, r reset.Request, asJSON bool,
 ) error {
 	p := resetPreview{Instance: root.entry, Reset: r.Reset, Undo: r.Undo,
@@ -50,7 +50,7 @@ func (m *members) previewReset(
 }
 
 // addPreview looks into the instance.
-func (m *members) addPreview(p *resetPreview, root member) error {
+func (m *openedPool) addPreview(p *resetPreview, root member) error {
 	pin := root.Vendor
 	if root.entry == m.running.Instance {
 		pin = m.running.Usr

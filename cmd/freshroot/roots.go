@@ -45,12 +45,12 @@ func rootListCommand() *cobra.Command {
 		Example: "  freshroot root list --json",
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.with(func(m *members) error { return m.listRoots(c.OutOrStdout(), o.json) })
+			return o.with(func(m *openedPool) error { return m.listRoots(c.OutOrStdout(), o.json) })
 		},
 	})
 }
 
-func (m *members) listRoots(w io.Writer, asJSON bool) error {
+func (m *openedPool) listRoots(w io.Writer, asJSON bool) error {
 	list := []rootInfo{}
 	for _, r := range m.of(subvol.Root) {
 		list = append(list, rootInfo{
@@ -95,14 +95,14 @@ booted. A boot with freshroot.root=NAME does the same if there is none.`,
 		Example: "  freshroot root create kiosk --usr 1.2",
 		Args:    arguments(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return o.with(func(m *members) error { return m.createRoot(args[0], usr) })
+			return o.with(func(m *openedPool) error { return m.createRoot(args[0], usr) })
 		},
 	})
 	c.Flags().StringVar(&usr, "usr", "", "version or vendor, as freshroot.usr= has it")
 	return c
 }
 
-func (m *members) createRoot(name, pin string) error {
+func (m *openedPool) createRoot(name, pin string) error {
 	usr, err := m.usr(pin)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (m *members) createRoot(name, pin string) error {
 }
 
 // isFree says that an instance is there, however its architecture is spelt.
-func (m *members) isFree(entry string) error {
+func (m *openedPool) isFree(entry string) error {
 	for _, r := range m.of(subvol.Root) {
 		if r.String() == entry {
 			return fmt.Errorf("instance %q exists", r.entry)
@@ -144,7 +144,7 @@ the copy takes no time and no space. It has the same machine-id.`,
 		Example: "  freshroot root clone default before-the-fair",
 		Args:    arguments(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return o.with(func(m *members) error {
+			return o.with(func(m *openedPool) error {
 				from, to, err := m.fromTo(args)
 				if err != nil {
 					return err
@@ -156,7 +156,7 @@ the copy takes no time and no space. It has the same machine-id.`,
 }
 
 // fromTo finds an instance, and the full name that another one is to have.
-func (m *members) fromTo(args []string) (from member, to string, err error) {
+func (m *openedPool) fromTo(args []string) (from member, to string, err error) {
 	if from, err = m.find(subvol.Root, args[0]); err != nil {
 		return from, "", err
 	}
@@ -175,7 +175,7 @@ func rootRenameCommand() *cobra.Command {
 		Example: "  freshroot root rename before-the-fair default",
 		Args:    arguments(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return o.with(func(m *members) error {
+			return o.with(func(m *openedPool) error {
 				from, to, err := m.fromTo(args)
 				if err != nil {
 					return err
@@ -190,7 +190,7 @@ func rootRenameCommand() *cobra.Command {
 }
 
 // notRunning protects the instance that the machine runs from.
-func (m *members) notRunning(r member) error {
+func (m *openedPool) notRunning(r member) error {
 	if r.entry == m.running.Instance {
 		return fmt.Errorf("%q is running: boot another one with freshroot.root= first", r.entry)
 	}
@@ -207,13 +207,13 @@ one that is running is not deleted.`,
 		Example: "  freshroot root delete before-the-fair",
 		Args:    arguments(cobra.MinimumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return o.with(func(m *members) error { return m.delete(subvol.Root, args) })
+			return o.with(func(m *openedPool) error { return m.delete(subvol.Root, args) })
 		},
 	})
 }
 
 // delete finds all of them before the first one goes.
-func (m *members) delete(kind subvol.Kind, names []string) error {
+func (m *openedPool) delete(kind subvol.Kind, names []string) error {
 	var list []member
 	for _, name := range names {
 		found, err := m.find(kind, name)

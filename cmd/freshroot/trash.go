@@ -38,12 +38,12 @@ func trashListCommand() *cobra.Command {
 		Example: "  freshroot trash list --json",
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.with(func(m *members) error { return m.listTrash(c.OutOrStdout(), o.json) })
+			return o.with(func(m *openedPool) error { return m.listTrash(c.OutOrStdout(), o.json) })
 		},
 	})
 }
 
-func (m *members) listTrash(w io.Writer, asJSON bool) error {
+func (m *openedPool) listTrash(w io.Writer, asJSON bool) error {
 	trash, err := instance.Trash(m.top)
 	if err != nil {
 		return err
@@ -75,14 +75,14 @@ back. The kernel frees their space in the background.`,
 		Example: "  freshroot trash purge --all",
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.with(func(m *members) error { return m.purge(c.OutOrStdout(), all) })
+			return o.with(func(m *openedPool) error { return m.purge(c.OutOrStdout(), all) })
 		},
 	})
 	c.Flags().BoolVar(&all, "all", false, "the newest, too: no reset can be undone then")
 	return c
 }
 
-func (m *members) purge(w io.Writer, all bool) error {
+func (m *openedPool) purge(w io.Writer, all bool) error {
 	list, err := instance.Trash(m.top)
 	if err != nil {
 		return err
