@@ -99,7 +99,8 @@ func (b *boot) fail(err error) {
 }
 
 // onFailure decides what follows the failure screen. panic= is the kernel's way to
-// ask for a reboot when nobody watches.
+// ask for a reboot when nobody watches. A version that is counted has another try, or
+// one to fall back to; where there is neither, it would reboot forever.
 func (b *boot) onFailure() (action string, delay time.Duration) {
 	action, delay = b.opts.OnFailure, 10*time.Second
 	p, _ := b.params.Last("panic")
@@ -108,7 +109,9 @@ func (b *boot) onFailure() (action string, delay time.Duration) {
 		delay = max(0, time.Duration(seconds)*time.Second)
 	}
 	switch {
-	case action == "" && err == nil && seconds != 0:
+	case action == "" && b.plan.Usr.Degraded:
+		action = "halt"
+	case action == "" && (err == nil && seconds != 0 || b.plan.CountedBy != ""):
 		action = "reboot"
 	case action == "":
 		action = "halt"

@@ -1,7 +1,7 @@
-// Package pool looks at the members of a mounted pool.
+// Package pool looks at the members of a mounted pool, and counts their boots.
 //
-// It only reads, and follows no symbolic link. The pool's names and what is behind
-// them are not trusted.
+// What counts needs a pool that is mounted writable, the rest only reads. It follows no
+// symbolic link: the pool's names and what is behind them are not trusted.
 package pool
 
 import (

@@ -26,6 +26,9 @@ type Plan struct {
 	Instance string // its entry in the pool, or "" where the mode needs none
 	Steps    []Step
 	Warnings []string // what a person should know, though it does not stop the boot
+
+	CountedBy string // who counts this try, or "" where nobody does
+	counted   string // the name of Usr once the init has counted
 }
 
 // inits are tried in this order where init= does not name one. A shell is better
@@ -46,6 +49,10 @@ type Facts struct {
 	// Golden looks at the golden master that was picked, and at the instance that
 	// belongs to it, "" if there is none.
 	Golden func(usr Usr, instance string) Golden
+
+	// LoaderCounts, if set, says whether the boot loader counts tries.
+	LoaderCounts func() bool
+	Uncountable  bool // the pool cannot be written to for it
 }
 
 // Golden is what the plan depends on inside of the golden master and its instance.
@@ -77,6 +84,7 @@ func New(f Facts) (Plan, error) {
 	if f.Options.Mode != Yes || golden.Keeps {
 		p.Instance = instance
 	}
+	p.count(f)
 	p.Steps = p.steps(golden, exists)
 	return p, nil
 }
@@ -125,7 +133,7 @@ func findInstance(entries []string, name string, usr subvol.Member) (entry strin
 
 // steps lists what to do once the pool is mounted.
 func (p Plan) steps(g Golden, instanceExists bool) []Step {
-	steps := p.instantiate(g, instanceExists)
+	steps := p.watch(p.countFirst(p.instantiate(g, instanceExists)))
 	steps = append(steps, p.mountRoot()...)
 	steps = append(steps, p.fill(g)...)
 	if p.Options.Mode == Yes || p.Options.Mode == Overlay {
@@ -139,7 +147,7 @@ func (p Plan) steps(g Golden, instanceExists bool) []Step {
 
 // instantiate makes sure of the instance, in the modes that have one.
 func (p Plan) instantiate(g Golden, exists bool) []Step {
-	step := Instantiate{p.Instance, PoolDir + "/" + p.Usr.Entry, !exists}
+	step := Instantiate{p.Instance, PoolDir + "/" + p.entry(), !exists}
 	switch {
 	case p.Instance == "", p.Options.Mode == Overlay && exists && !g.Stale:
 		return nil
@@ -155,7 +163,7 @@ func (p Plan) instantiate(g Golden, exists bool) []Step {
 func (p Plan) mountRoot() []Step {
 	instance := PoolDir + "/" + p.Instance
 	tmpfs := "mode=0755," + p.Options.Tmpfs
-	usr := Bind{PoolDir + "/" + p.Usr.Entry, RootDir + "/usr", true}
+	usr := Bind{PoolDir + "/" + p.entry(), RootDir + "/usr", true}
 	switch p.Options.Mode {
 	case Yes:
 		return []Step{Tmpfs{RootDir, tmpfs}, usr}

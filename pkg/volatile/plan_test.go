@@ -29,6 +29,7 @@ var update = flag.Bool("update", false, "rewrite testdata")
 //	boot     the PARTUUID that the boot loader came from
 //	members  the names in the pool, each may be followed by ": " and why it is unusable
 //	golden   "other init", "keeps" and "stale", of the golden master that is picked
+//	counting "loader" or "impossible"
 //	plan     what comes out
 func TestPlan(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -86,6 +87,8 @@ func decide(t *testing.T, in map[string]string) string {
 	plan, err := volatile.New(volatile.Facts{
 		Options: opts, Arch: "x86-64", Kernel: "6.1.0-56-amd64", Pool: pool,
 		Entries: entries, Check: func(entry string) error { return reasons[entry] },
+		LoaderCounts: func() bool { return strings.Contains(in["counting"], "loader") },
+		Uncountable:  strings.Contains(in["counting"], "impossible"),
 		Golden: func(volatile.Usr, string) volatile.Golden {
 			return volatile.Golden{
 				Systemd: !strings.Contains(in["golden"], "other init"),
@@ -98,6 +101,9 @@ func decide(t *testing.T, in map[string]string) string {
 		return out.String() + screen(t, err)
 	}
 	plan.WriteText(&out)
+	if plan.CountedBy != "" {
+		fmt.Fprintf(&out, "counted by %s\n", plan.CountedBy)
+	}
 	return out.String()
 }
 
