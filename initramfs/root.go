@@ -23,7 +23,7 @@ func (b *boot) mountPool() error {
 	if err := mount.Dir(volatile.PoolDir); err != nil {
 		return err
 	}
-	readOnly, options := volatile.PoolMount(b.opts)
+	readOnly, options := volatile.PoolMount(b.opts, b.pool.HasLog)
 	return b.mountPoolAs(readOnly, options)
 }
 

@@ -201,9 +201,15 @@ func TestIntegrationFactory(t *testing.T) {
 // buildManifest compiles the program that lists trees.
 func buildManifest(t *testing.T) string {
 	t.Helper()
+	return compileFor(t, "./manifest")
+}
+
+// compileFor compiles a program that a guest can run.
+func compileFor(t *testing.T, dir string) string {
+	t.Helper()
 	needRoot(t)
-	path := filepath.Join(t.TempDir(), "manifest")
-	cmd := exec.Command("go", "build", "-ldflags=-s", "-o", path, "./manifest")
+	path := filepath.Join(t.TempDir(), filepath.Base(dir))
+	cmd := exec.Command("go", "build", "-ldflags=-s", "-o", path, dir)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)

@@ -90,13 +90,14 @@ func New(f Facts) (Plan, error) {
 }
 
 // PoolMount returns how the top level of the pool is mounted. With volatile=yes
-// not a byte of the disk may change, so not even the log is replayed; an overlay
-// only needs to write if it has to make the instance.
-func PoolMount(o Options) (readOnly bool, options string) {
-	switch o.Mode {
-	case Yes:
+// not a byte of the disk may change, so not even a log is replayed; one that is not
+// there needs no such option, which would keep the pool from being written to later.
+// An overlay only needs to write if it has to make the instance.
+func PoolMount(o Options, hasLog bool) (readOnly bool, options string) {
+	switch {
+	case o.Mode == Yes && hasLog:
 		return true, "subvolid=5,rescue=nologreplay"
-	case Overlay:
+	case o.Mode == Yes || o.Mode == Overlay:
 		return true, "subvolid=5"
 	}
 	return false, "subvolid=5"
