@@ -57,7 +57,7 @@ func (b *boot) count(s volatile.Count) error {
 		return err
 	}
 	b.plan.Usr.Entry, b.plan.Usr.Member = s.To, m
-	b.log.info(fmt.Sprintf("%s is not blessed yet: %d tries are left after this one",
+	b.log.info(fmt.Sprintf("%s is not blessed yet; tries left after this one: %d",
 		m.Version, m.Tries.Left))
 	b.rebootOnPanic()
 	return nil

@@ -69,7 +69,7 @@ func TestIntegrationCountModes(t *testing.T) {
 			m := newMachine(t, disk(t, pool(guest.Pool(master(t, "1.0+3", nil)))))
 			for _, want := range []string{"1.0+2-1", "1.0+1-2"} {
 				s := m.start("guest.stay volatile=" + mode.name + " " +
-					guest.RunArg("cat /proc/sys/kernel/panic"))
+					guest.RunArg("sync")) // the markers, which the power cut would take
 				s.expect("GUEST-DONE")
 				s.vm.Powercut()
 				wantVersions(t, m, want)

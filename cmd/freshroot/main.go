@@ -70,7 +70,7 @@ Exit status: 0 if all went well, 1 if something failed or the answer is no,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		planCommand(), initramfsCommand(), manCommand(), blessCommand(), markBadCommand(),
+		planCommand(), initramfsCommand(), manCommand(), blessCommand(), markBadCommand(), statusCommand(), listCommand(),
 		etcCommand(), factoryCommand(), keepCommand(), sysusersCommand(), tmpfilesCommand(),
 	)
 	return group(root)

@@ -46,3 +46,13 @@ func protect(dir *os.File) error {
 	}
 	return nil
 }
+
+// readPool shows the pool that this machine runs from to f, without changing it: a
+// second mount as it is mounted already, read-only where that is.
+func (b bootRecord) readPool(f func(pool *os.File) error) error {
+	if err := needsRoot("looking at the pool"); err != nil {
+		return err
+	}
+	p := volatile.Partition{Device: b.Pool.Device}
+	return withPool(b.Pool.Device, p, f)
+}

@@ -20,6 +20,9 @@ const maxEntries = 1 << 20
 
 // Entries returns the names at the top level of a pool, in no order.
 func Entries(pool *os.File) ([]string, error) {
+	if _, err := pool.Seek(0, io.SeekStart); err != nil { // it may have been listed before
+		return nil, fmt.Errorf("list pool %s: %w", pool.Name(), err)
+	}
 	names, err := pool.Readdirnames(maxEntries)
 	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("list pool %s: %w", pool.Name(), err)
