@@ -1,13 +1,16 @@
 package qemutests_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/freshroot/freshroot/pkg/archive"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
+	"github.com/freshroot/freshroot/qemu-tests/image"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -105,15 +108,101 @@ func TestIntegrationUncountable(t *testing.T) {
 	}
 }
 
-// buildTool compiles the tool, and returns what puts it into a golden master.
-func buildTool(t *testing.T) func(root string) error {
+// withTool is a golden master with the tool.
+func withTool(t *testing.T, version string) guest.Member {
 	t.Helper()
 	tool := compileFor(t, "../cmd/freshroot")
-	return func(root string) error {
-		err := copyFile(filepath.Join(root, "bin/freshroot"), tool)
-		if err != nil {
-			return err
+	return master(t, version, func(root string) error {
+		path := filepath.Join(root, "bin/freshroot")
+		return errors.Join(copyFile(path, tool), os.Chmod(path, 0o755))
+	})
+}
+
+// toolMachine runs the tool from a version that is on trial. An older one has no tries
+// left.
+func toolMachine(t *testing.T) *machine {
+	t.Helper()
+	return newMachine(t, disk(t, pool(guest.Pool(
+		withTool(t, "2.0+2-1"), master(t, "1.0+0-3", nil), master(t, "0.9", nil)))))
+}
+
+// TestIntegrationBless says from within the guest that it has booted well.
+func TestIntegrationBless(t *testing.T) {
+	for _, mode := range modes(instance) {
+		t.Run(mode.name, func(t *testing.T) {
+			m := toolMachine(t)
+			r := m.boot("volatile=" + mode.name + " " + guest.RunArg(
+				"export NO_COLOR=1; freshroot status && freshroot bless && freshroot status && "+
+					"freshroot mark-bad 0.9 && freshroot list"))
+			for _, want := range []string{
+				"on trial until it is blessed: 2 made, 1 left\n", usr + "2.0+1-2 is " + usr + "2.0 now\n",
+				"blessed: it has booted well\n", usr + "0.9 is " + usr + "0.9+0 now\n", "bad: no tries left\n", "running, good\n",
+			} {
+				if !strings.Contains(r.RunOutput, want) {
+					t.Errorf("the tool does not say %q:\n%s", want, r.RunOutput)
+				}
+			}
+			wantVersions(t, m, "0.9+0", "1.0+0-3", "2.0")
+			r = m.boot("volatile=" + mode.name)
+			if r.boot.Usr != usr+"2.0" || r.boot.CountedBy != "" {
+				t.Errorf("booted %q, counted by %q", r.boot.Usr, r.boot.CountedBy)
+			}
+		})
+	}
+}
+
+// TestIntegrationGiveBack shuts down in order before the boot was judged, again and
+// again: that does not make a version bad, but it is not for ever.
+func TestIntegrationGiveBack(t *testing.T) {
+	m := toolMachine(t)
+	for _, want := range []string{"2.0+2-1", "2.0+2-1", "2.0+2-1", "2.0+1-2"} {
+		m.boot("volatile=yes " + guest.RunArg("freshroot bless --give-back"))
+		wantVersions(t, m, "0.9", "1.0+0-3", want)
+	}
+}
+
+// TestIntegrationWatchdog has an OS that hangs.
+func TestIntegrationWatchdog(t *testing.T) {
+	m := newMachine(t, disk(t, pool(guest.Pool(master(t, "1.0+3", nil)))))
+	m.Initramfs = build(t, "virtio,i6300esb", func(*archive.Options) {}).Output
+	m.ExtraArgs = []string{"-device", "i6300esb"}
+	s := m.start("volatile=yes guest.stay freshroot.watchdog=60")
+	s.expect("GUEST-DONE")
+	s.wait() // a machine that is reset ends
+	wantVersions(t, m, "1.0+2-1")
+	if output := s.vm.Output(); strings.Contains(output, "no effect") || strings.Contains(output, "Power down") {
+		t.Error("the watchdog was not armed, or the machine has ended in another way")
+	}
+}
+
+// TestIntegrationNoWatchdog asks for what is not there.
+func TestIntegrationNoWatchdog(t *testing.T) {
+	r := busyboxMachine(t).boot("volatile=yes freshroot.watchdog=60")
+	if !r.warned("freshroot.watchdog= has no effect") {
+		t.Errorf("warnings: %q", r.boot.Warnings)
+	}
+}
+
+// TestIntegrationLoaderCounts leaves the counting to systemd-boot, whose entry pins a
+// version.
+func TestIntegrationLoaderCounts(t *testing.T) {
+	m := firmwareMachine(t, "one+3", "volatile=yes freshroot.usr=1.0",
+		guest.Pool(master(t, "1.0+3", nil), master(t, "2.0", nil)))
+	r := m.boot("")
+	want := []any{usr + "1.0+3", "boot loader", tries{3, 0}}
+	got := []any{r.boot.Usr, r.boot.CountedBy, r.boot.Tries}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("boot.json (-want +got):\n%s", diff)
+	}
+	var entries []string
+	err := image.Mount(m.Disks[0].Path, 1, true, func(root string) error {
+		files, err := os.ReadDir(filepath.Join(root, "loader/entries"))
+		for _, f := range files {
+			entries = append(entries, f.Name())
 		}
-		return os.Chmod(filepath.Join(root, "bin/freshroot"), 0o755)
+		return err
+	})
+	if diff := cmp.Diff([]string{"one+2-1.conf"}, entries); diff != "" || err != nil {
+		t.Errorf("entries of the boot loader, error %v (-want +got):\n%s", err, diff)
 	}
 }

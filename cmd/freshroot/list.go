@@ -68,26 +68,24 @@ const (
 
 // listPool lists the pool on disks, or the one that this machine runs from.
 func listPool(disks []string) (list []poolMember, err error) {
-	list = []poolMember{} // in JSON none is [], not null
-	look := func(kernel, running string) func(*os.File) error {
-		return func(dir *os.File) error {
-			found, err := listMembers(dir, kernel, running)
-			list = append(list, found...)
-			return err
-		}
-	}
 	if len(disks) > 0 {
-		return list, eachPool(disks, look("", ""))
+		err = onDisks(disks, func(dir *os.File) error {
+			list, err = listMembers(dir, "", "")
+			return err
+		})
+		return list, err
 	}
 	boot, err := readBoot()
 	if err != nil {
 		return nil, fmt.Errorf("%w: name a disk or an image", err)
 	}
-	return list, boot.readPool(look(boot.Kernel, boot.Usr))
+	status := bootStatus{bootRecord: boot}
+	err = boot.readPool(status.look)
+	return status.Members, err
 }
 
-// eachPool shows the pool on disks to f. The rules are those of a boot.
-func eachPool(paths []string, f func(dir *os.File) error) error {
+// onDisks shows the pool on disks to f. The rules are those of a boot.
+func onDisks(paths []string, f func(dir *os.File) error) error {
 	var disks []volatile.Disk
 	for _, path := range paths {
 		d := device.ReadDisk(path)
@@ -110,7 +108,7 @@ func listMembers(dir *os.File, kernel, running string) ([]poolMember, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []poolMember
+	list := []poolMember{} // in JSON none is [], not null
 	for _, entry := range entries {
 		if entry != ".freshroot" {
 			list = append(list, describeMember(dir, entry, kernel, running))

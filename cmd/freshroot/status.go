@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/freshroot/freshroot/pkg/rootfs"
-	"github.com/freshroot/freshroot/pkg/subvol"
 )
 
 // statusOptions are the flags of the command.
@@ -44,10 +43,10 @@ machine, 2 for wrong usage.`,
 // bootStatus is all that is known, for programs.
 type bootStatus struct {
 	bootRecord
-	Blessed  bool         `json:"blessed"`
-	Versions []poolMember `json:"versions,omitempty"` // not without root
-	Pending  []string     `json:"pending,omitempty"`
-	Space    *poolSpace   `json:"space,omitempty"`
+	Blessed bool         `json:"blessed"`
+	Members []poolMember `json:"members,omitempty"` // not without root
+	Pending []string     `json:"pending,omitempty"`
+	Space   *poolSpace   `json:"space,omitempty"`
 }
 
 func (o statusOptions) run(w io.Writer) error {
@@ -84,11 +83,10 @@ func (s *bootStatus) look(dir *os.File) error {
 	if err != nil {
 		s.Warnings = append(s.Warnings, err.Error())
 	}
-	list, err := listMembers(dir, s.Kernel, running)
+	s.Members, err = listMembers(dir, s.Kernel, running)
 	if err != nil {
 		return err
 	}
-	s.Versions = slices.DeleteFunc(list, func(p poolMember) bool { return p.Kind != subvol.Usr })
 	s.Pending = readPending(dir)
 	return nil
 }
@@ -96,7 +94,7 @@ func (s *bootStatus) look(dir *os.File) error {
 // judge says how the version that runs stands by now: as in the pool, or else as it was
 // booted.
 func (s *bootStatus) judge() {
-	for _, p := range s.Versions {
+	for _, p := range s.Members {
 		if p.Running {
 			s.Usr, s.Tries = p.Name, p.Tries
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -39,10 +40,11 @@ func aStatus() bootStatus {
 			Skipped: []volatile.Skipped{{Entry: v + "3+0-3", Reason: "no tries left (+0-3)"}},
 			Phases:  []timed{{"early", 0.5, 0.01}, {"root", 0.75, 1}},
 		},
-		Versions: []poolMember{
-			{Name: v + "3+0-3", State: stateBad, Reason: "no tries left"},
-			{Name: v + "2+1-2", State: stateTrial, Running: true},
-			{Name: v + "1", State: stateGood},
+		Members: []poolMember{
+			{Kind: subvol.Root, Name: "root:default:org.example.os:x86-64"},
+			{Kind: subvol.Usr, Name: v + "3+0-3", State: stateBad, Reason: "no tries left"},
+			{Kind: subvol.Usr, Name: v + "2+1-2", State: stateTrial, Running: true},
+			{Kind: subvol.Usr, Name: v + "1", State: stateGood},
 		},
 		Pending: []string{"root:default:org.example.os:x86-64: reset var"},
 		Space:   &space,
@@ -57,7 +59,7 @@ func TestStatusText(t *testing.T) {
 	}
 	out.Reset()
 	aStatus().print(&out, style(true))
-	for _, want := range []string{"\x1b[1mrunning  \x1b[m usr:", "\x1b[32mgood\x1b[m", "\x1b[31mbad\x1b[m"} {
+	for _, want := range []string{"\x1b[1mrunning\x1b[m   usr:", "\x1b[32mgood\x1b[m", "\x1b[31mbad\x1b[m"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("in colour it lacks %q:\n%q", want, out.String())
 		}
@@ -89,7 +91,7 @@ func TestStatusJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{
-		"usr", "mode", "tries", "counted_by", "blessed", "versions", "pending", "space", "phases", "skipped",
+		"usr", "mode", "tries", "counted_by", "blessed", "members", "pending", "space", "phases", "skipped",
 	} {
 		if _, ok := got[key]; !ok {
 			t.Errorf("%q is missing in %s", key, text)
@@ -121,12 +123,12 @@ func TestIntegrationStatusLook(t *testing.T) {
 				t.Errorf("after: %+v", s)
 			}
 			var got []string
-			for _, p := range s.Versions {
+			for _, p := range s.Members {
 				got = append(got, p.Name+" "+p.describe(false))
 			}
 			want := []string{
 				v + "3+0-3 bad: no tries left", v + "2 running, good", v + "1 good",
-				"usr:x:arm64:1 unusable: other architecture",
+				"usr:x:arm64:1 unusable: other architecture", "junk\n no member, left alone",
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("versions (-want +got):\n%s", diff)

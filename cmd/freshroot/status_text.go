@@ -5,13 +5,15 @@ import (
 	"io"
 	"strings"
 
+	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
 // print shows a status to a person.
 func (s bootStatus) print(w io.Writer, paint style) {
 	row := func(title, format string, args ...any) {
-		fmt.Fprintf(w, "%s %s\n", paint.title(fmt.Sprintf("%-9s", title)), fmt.Sprintf(format, args...))
+		padding := fmt.Sprintf("%*s", 10-len(title), "")
+		fmt.Fprintf(w, "%s%s%s\n", paint.title(title), padding, fmt.Sprintf(format, args...))
 	}
 	row("running", "%s", printable(s.Usr))
 	row("", "%s", s.standing(paint))
@@ -64,8 +66,8 @@ func (s bootStatus) standing(paint style) string {
 
 // others are the versions that do not run.
 func (s bootStatus) others() (list []poolMember) {
-	for _, p := range s.Versions {
-		if !p.Running && len(list) < maxShown {
+	for _, p := range s.Members {
+		if p.Kind == subvol.Usr && !p.Running && len(list) < maxShown {
 			list = append(list, p)
 		}
 	}
