@@ -86,7 +86,11 @@ func (b *boot) fail(err error) {
 	}
 	action, delay := b.onFailure()
 	b.log.error(f.Error())
-	show(f.Screen(b.kernel, b.cmdline, then(action, delay)))
+	screen := f.Screen(b.kernel, b.cmdline, then(action, delay))
+	show(screen)
+	if err := guard(func() error { return b.saveLog(screen) }); err != nil {
+		show([]string{"the log of this boot is not kept: " + err.Error()})
+	}
 	if action == "shell" {
 		if err := shell(); err != nil {
 			show([]string{"no shell: " + err.Error()})

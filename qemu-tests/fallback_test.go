@@ -48,14 +48,19 @@ func broken(t *testing.T, version string) guest.Member {
 func TestIntegrationFallback(t *testing.T) {
 	for _, mode := range []string{"no", "yes"} {
 		t.Run(mode, func(t *testing.T) {
-			m := newMachine(t, disk(t, pool(guest.Pool(broken(t, "2.0+3"), master(t, "1.0", nil)))))
+			m := newMachine(t, disk(t, pool(guest.Pool(broken(t, "2.0+3"), withTool(t, "1.0")))))
 			for _, want := range []string{"2.0+2-1", "2.0+1-2", "2.0+0-3"} {
 				s := m.start("volatile=" + mode)
 				s.expect("2.0.* has no init that can be executed", "^The machine reboots in 1s.\n")
 				s.wait()
 				wantVersions(t, m, "1.0", want)
 			}
-			r := m.boot("volatile=" + mode)
+			r := m.boot("volatile=" + mode + " " + guest.RunArg("freshroot log show 2.0"))
+			for _, want := range []string{"freshroot: booting " + usr + "2.0+1-2", "2.0+0-3 has no init"} {
+				if !strings.Contains(r.RunOutput, want) {
+					t.Errorf("the log of the failed boot lacks %q:\n%s", want, r.RunOutput)
+				}
+			}
 			if r.boot.Usr != usr+"1.0" || r.boot.Degraded || r.boot.CountedBy != "" {
 				t.Errorf("booted %q, degraded: %v, counted by %q",
 					r.boot.Usr, r.boot.Degraded, r.boot.CountedBy)

@@ -70,7 +70,8 @@ Exit status: 0 if all went well, 1 if something failed or the answer is no,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		planCommand(), initramfsCommand(), manCommand(), blessCommand(), markBadCommand(), statusCommand(), listCommand(),
+		planCommand(), initramfsCommand(), manCommand(),
+		blessCommand(), markBadCommand(), logCommand(), statusCommand(), listCommand(),
 		etcCommand(), factoryCommand(), keepCommand(), sysusersCommand(), tmpfilesCommand(),
 	)
 	return group(root)

@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/freshroot/freshroot/pkg/pool"
 	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/subvol"
 )
 
 // statusOptions are the flags of the command.
@@ -45,6 +47,7 @@ type bootStatus struct {
 	bootRecord
 	Blessed bool         `json:"blessed"`
 	Members []poolMember `json:"members,omitempty"` // not without root
+	Logs    []string     `json:"logs,omitempty"`    // versions whose log is kept
 	Pending []string     `json:"pending,omitempty"`
 	Space   *poolSpace   `json:"space,omitempty"`
 }
@@ -86,6 +89,11 @@ func (s *bootStatus) look(dir *os.File) error {
 	s.Members, err = listMembers(dir, s.Kernel, running)
 	if err != nil {
 		return err
+	}
+	for _, p := range s.Members {
+		if _, err := pool.Log(dir, p.Name); p.Kind == subvol.Usr && err == nil {
+			s.Logs = append(s.Logs, p.Name)
+		}
 	}
 	s.Pending = readPending(dir)
 	return nil

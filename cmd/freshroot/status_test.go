@@ -24,6 +24,7 @@ instance  root:default:org.example.os:x86-64
 pool      /dev/vda2, 1.0 GiB of 10.0 GiB free, metadata 50 % full
 others    usr:org.example.os:x86-64:3+0-3  bad: no tries left
           usr:org.example.os:x86-64:1  good
+log       freshroot log show usr:org.example.os:x86-64:3+0-3
 pending   root:default:org.example.os:x86-64: reset var
 boot      1.75 s to the OS's init (kernel 0.50, early 0.01, root 1.00)
 warning   the pool is 90 % full: 1.0 GiB are free
@@ -46,6 +47,7 @@ func aStatus() bootStatus {
 			{Kind: subvol.Usr, Name: v + "2+1-2", State: stateTrial, Running: true},
 			{Kind: subvol.Usr, Name: v + "1", State: stateGood},
 		},
+		Logs:    []string{v + "3+0-3"},
 		Pending: []string{"root:default:org.example.os:x86-64: reset var"},
 		Space:   &space,
 	}

@@ -28,6 +28,9 @@ func (s bootStatus) print(w io.Writer, paint style) {
 	for i, p := range s.others() {
 		row(titleOf(i, "others"), "%s  %s", printable(p.Name), p.describe(paint))
 	}
+	for i, log := range s.Logs {
+		row(titleOf(i, "log"), "freshroot log show %s", printable(log))
+	}
 	for i, request := range s.Pending {
 		row(titleOf(i, "pending"), "%s", printable(request))
 	}

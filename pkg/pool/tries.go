@@ -26,7 +26,7 @@ func Rename(pool *os.File, from, to string) error {
 }
 
 // Bless takes the counter off a version: it has proven itself. What was given back to
-// it is forgotten. It returns the name that it has then.
+// it, and the log of an earlier try, is forgotten. It returns the name that it has then.
 func Bless(pool *os.File, entry string) (string, error) {
 	now, err := recount(pool, entry, func(subvol.Tries) subvol.Tries { return subvol.Tries{} })
 	if err != nil {
@@ -85,11 +85,8 @@ const givenBack = ".freshroot/given-back"
 
 // note adds a byte to the file of a version.
 func note(pool *os.File, version string) error {
-	for _, dir := range []string{".freshroot", givenBack} {
-		err := unix.Mkdirat(int(pool.Fd()), dir, 0o700)
-		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("make directory %s: %w", dir, err)
-		}
+	if err := makeOwn(pool, givenBack); err != nil {
+		return err
 	}
 	dir, err := rootfs.OpenDir(pool, givenBack)
 	if err != nil {
@@ -114,22 +111,23 @@ func note(pool *os.File, version string) error {
 	return err
 }
 
-// forget removes the file of a version, if there is one.
+// forget removes what was noted and logged of a version on trial.
 func forget(pool *os.File, entry string) error {
 	m, err := subvol.Parse(entry)
 	if err != nil {
 		return err
 	}
-	dir, err := rootfs.OpenDir(pool, givenBack)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	defer dir.Close()
-	err = unix.Unlinkat(int(dir.Fd()), blessed(m), 0)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove %s/%s: %w", givenBack, blessed(m), err)
+	for _, name := range []string{givenBack, logs} {
+		dir, err := rootfs.OpenDir(pool, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		defer dir.Close()
+		if err := remove(dir, blessed(m)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
