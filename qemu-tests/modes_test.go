@@ -244,6 +244,16 @@ func TestIntegrationYesChangesNothing(t *testing.T) {
 	if diff := cmp.Diff("precious\n", r.RunOutput); diff != "" {
 		t.Errorf("what was synced (-want +got):\n%s", diff)
 	}
+
+	// Without a log it is mounted in another way.
+	if needsReplay(t, path) {
+		t.Fatal("the file system has a log to replay")
+	}
+	before = checksum(t, path)
+	m.boot("volatile=yes")
+	if diff := cmp.Diff(before, checksum(t, path)); diff != "" {
+		t.Error("volatile=yes has changed the disk, which had no log")
+	}
 }
 
 // needsReplay reads from the superblock whether there is a tree of logs.

@@ -72,8 +72,8 @@ func (s *poolSpace) warnings() (list []string) {
 	}
 	used := percent(s.MetadataUsed, s.MetadataTotal)
 	if used >= nearlyFull && s.Free < s.MetadataTotal {
-		list = append(list, fmt.Sprintf(
-			"the metadata of the pool is %d %% full: btrfs balance start -dusage=10 may make room", used))
+		const hint = "btrfs balance start -dusage=10 may make room"
+		list = append(list, fmt.Sprintf("the metadata of the pool is %d %% full: %s", used, hint))
 	}
 	return list
 }

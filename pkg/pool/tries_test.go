@@ -106,6 +106,33 @@ func TestIntegrationGiveBack(t *testing.T) {
 	}
 }
 
+// TestIntegrationTriesFull counts in a pool without room for data.
+func TestIntegrationTriesFull(t *testing.T) {
+	top := newVersions(t, "1+3")
+	f, err := os.Create(filepath.Join(top.Name(), "ballast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for part := make([]byte, 64<<10); err == nil; {
+		if _, err = f.Write(part); err == nil {
+			err = f.Sync()
+		}
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	if err := pool.Rename(top, v+"1+3", v+"1+2-1"); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"1+2-1"}, versions(t, top)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := pool.Bless(top, v+"1+2-1"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestIntegrationTriesRefuses changes nothing where the outcome would not be clear.
 func TestIntegrationTriesRefuses(t *testing.T) {
 	top := newVersions(t, "1", "1+2-1", "2+2+3")
