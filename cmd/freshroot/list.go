@@ -139,6 +139,8 @@ func describeMember(dir *os.File, entry, kernel, running string) poolMember {
 		p.State, p.Reason = stateUnusable, "other architecture"
 	case unusable != nil:
 		p.State, p.Reason = stateUnusable, unusable.Error()
+	case m.Tries.Bad() && p.Running:
+		p.State, p.Reason = stateTrial, "no try is left after this one"
 	case m.Tries.Bad():
 		p.State, p.Reason = stateBad, "no tries left"
 	case m.Tries.Counted:

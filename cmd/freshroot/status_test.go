@@ -139,6 +139,20 @@ func TestIntegrationStatusLook(t *testing.T) {
 	}
 }
 
+// TestIntegrationLastTry tells a version on its last try from one that is bad.
+func TestIntegrationLastTry(t *testing.T) {
+	b := runningFrom(t, volatile.Yes, v+"2+0-3", v+"2+0-3", v+"1+0-3")
+	s := bootStatus{bootRecord: b}
+	if err := b.readPool(s.look); err != nil {
+		t.Fatal(err)
+	}
+	got := []string{s.Members[0].describe(false), s.Members[1].describe(false)}
+	want := []string{"running, on trial: no try is left after this one", "bad: no tries left"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestIntegrationReadPending(t *testing.T) {
 	top := testfs.Open(t, t.TempDir())
 	if got := readPending(top); got != nil {
