@@ -100,6 +100,11 @@ func TestIntegrationCountModes(t *testing.T) {
 				t.Errorf("boot.json (-want +got):\n%s", diff)
 			}
 			mode.check(t, r, usr+"1.0+0-3", mode.etc, mode.variable)
+			for _, s := range r.boot.Steps {
+				if strings.HasPrefix(s.Name, "count ") {
+					t.Logf("counted in %v s", s.Took)
+				}
+			}
 		})
 	}
 }

@@ -17,15 +17,8 @@ const (
 // The name is on the disk when the step is done.
 type Count struct{ From, To string }
 
-// Watchdog arms the hardware's watchdog. What follows has to reset it in time.
-type Watchdog struct{ Seconds int }
-
 func (s Count) String() string {
 	return fmt.Sprintf("count this try: rename %s to %s", s.From, s.To)
-}
-
-func (s Watchdog) String() string {
-	return fmt.Sprintf("arm the hardware watchdog: %d s to the next sign of life", s.Seconds)
 }
 
 // count decides who counts this try. It is not ours to count where the boot loader
@@ -72,12 +65,4 @@ func (p Plan) countFirst(steps []Step) []Step {
 		return append([]Step{Remount{Writable: true}, count, Remount{Writable: false}}, steps...)
 	}
 	return append([]Step{count}, steps...)
-}
-
-// watch arms the watchdog before all else, where it is asked for.
-func (p Plan) watch(steps []Step) []Step {
-	if p.Options.Watchdog == 0 {
-		return steps
-	}
-	return append([]Step{Watchdog{p.Options.Watchdog}}, steps...)
 }
