@@ -31,6 +31,8 @@ type boot struct {
 	pool     volatile.Partition
 	plan     volatile.Plan
 	record   record
+
+	uncountable bool // a try could not be counted
 }
 
 func newBoot() *boot {

@@ -60,6 +60,8 @@ func (b *boot) describe(init string) []field {
 		{"vendor", usr.Member.Vendor},
 		{"version", usr.Member.Version},
 		{"degraded", usr.Degraded},
+		{"tries", describeTries(usr.Member.Tries)},
+		{"counted_by", b.plan.CountedBy},
 		{"skipped", describeSkipped(usr.Skipped)},
 		{"instance", b.plan.Instance},
 		{"made", b.record.instance.Made},

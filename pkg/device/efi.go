@@ -72,3 +72,14 @@ func parsePartUUID(raw []byte) string {
 	}
 	return strings.ToLower(strings.TrimRight(string(utf16.Decode(units)), "\x00"))
 }
+
+// bootCount is the variable by which systemd-boot says that it counts the tries of
+// the entry that it booted (systemd, Boot Loader Interface).
+const bootCount = "LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+// LoaderCounts says whether the boot loader counts the tries of what it booted.
+// efivars is as for BootPartition.
+func LoaderCounts(efivars string) bool {
+	_, err := os.Stat(efivars + "/" + bootCount)
+	return err == nil
+}

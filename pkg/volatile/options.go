@@ -36,6 +36,7 @@ type Options struct {
 	Timeout   time.Duration // freshroot.timeout=: the longest wait for the disk
 	OnFailure string        // freshroot.on-failure=: one of OnFailures, or ""
 	Log       string        // freshroot.log=: one of LogLevels
+	Watchdog  int           // freshroot.watchdog=: seconds, 0 if it is not to be armed
 	Home      string        // freshroot.home=: one of Homes
 
 	Reset        reset.Scope // freshroot.reset=
@@ -75,6 +76,7 @@ var keys = map[string]func(*Options, cmdline.Param) (known []string, ok bool){
 	"freshroot.tmpfs":       readTmpfs,
 	"freshroot.populate":    readChoice(Populates, func(o *Options) *string { return &o.Populate }),
 	"freshroot.timeout":     readTimeout,
+	"freshroot.watchdog":    readWatchdog,
 	"freshroot.on_failure":  readChoice(OnFailures, func(o *Options) *string { return &o.OnFailure }),
 	"freshroot.log":         readChoice(LogLevels, func(o *Options) *string { return &o.Log }),
 }

@@ -30,6 +30,9 @@ type Plan struct {
 
 	renewal Step   // a reset or its undoing, or nil
 	homes   []Step // what is mounted below /home
+
+	CountedBy string // who counts this try, or "" where nobody does
+	counted   string // the name of Usr once the init has counted
 }
 
 // inits are tried in this order where init= does not name one. A shell is better
@@ -52,6 +55,10 @@ type Facts struct {
 	// Golden looks at the golden master that was picked, and at the instance that
 	// belongs to it, "" if there is none.
 	Golden func(usr Usr, instance string) Golden
+
+	// LoaderCounts, if set, says whether the boot loader counts tries.
+	LoaderCounts func() bool
+	Uncountable  bool // the pool cannot be written to for it
 }
 
 // Golden is what the plan depends on inside of the golden master and its instance.
@@ -92,18 +99,20 @@ func New(f Facts) (Plan, error) {
 	if f.Options.Mode != Yes || golden.Keeps || p.renewal != nil {
 		p.Instance = instance
 	}
+	p.count(f)
 	p.Steps = p.steps(golden, exists)
 	return p, nil
 }
 
 // PoolMount returns how the top level of the pool is mounted. With volatile=yes
-// not a byte of the disk may change, so not even the log is replayed; an overlay
-// only needs to write if it has to make the instance.
-func PoolMount(o Options) (readOnly bool, options string) {
-	switch o.Mode {
-	case Yes:
+// not a byte of the disk may change, so not even a log is replayed; one that is not
+// there needs no such option, which would keep the pool from being written to later.
+// An overlay only needs to write if it has to make the instance.
+func PoolMount(o Options, hasLog bool) (readOnly bool, options string) {
+	switch {
+	case o.Mode == Yes && hasLog:
 		return true, "subvolid=5,rescue=nologreplay"
-	case Overlay:
+	case o.Mode == Yes || o.Mode == Overlay:
 		return true, "subvolid=5"
 	}
 	return false, "subvolid=5"
@@ -140,7 +149,7 @@ func findInstance(entries []string, name string, usr subvol.Member) (entry strin
 
 // steps lists what to do once the pool is mounted.
 func (p Plan) steps(g Golden, instanceExists bool) []Step {
-	steps := p.instantiate(g, instanceExists)
+	steps := p.watch(p.countFirst(p.instantiate(g, instanceExists)))
 	steps = append(steps, p.mountRoot()...)
 	steps = append(steps, p.fill(g)...)
 	if p.Options.Mode == Yes || p.Options.Mode == Overlay {
@@ -154,7 +163,7 @@ func (p Plan) steps(g Golden, instanceExists bool) []Step {
 
 // instantiate makes sure of the instance, in the modes that have one.
 func (p Plan) instantiate(g Golden, exists bool) []Step {
-	step := Instantiate{p.Instance, PoolDir + "/" + p.Usr.Entry, !exists}
+	step := Instantiate{p.Instance, PoolDir + "/" + p.entry(), !exists}
 	switch {
 	case p.renewal != nil:
 		return p.renew(step, g)
@@ -172,7 +181,7 @@ func (p Plan) instantiate(g Golden, exists bool) []Step {
 func (p Plan) mountRoot() []Step {
 	instance := PoolDir + "/" + p.Instance
 	tmpfs := "mode=0755," + p.Options.Tmpfs
-	usr := Bind{PoolDir + "/" + p.Usr.Entry, RootDir + "/usr", true}
+	usr := Bind{PoolDir + "/" + p.entry(), RootDir + "/usr", true}
 	switch p.Options.Mode {
 	case Yes:
 		return []Step{Tmpfs{RootDir, tmpfs}, usr}

@@ -32,6 +32,7 @@ var update = flag.Bool("update", false, "rewrite testdata")
 //	golden   "other init", "keeps" and "stale", of the golden master that is picked
 //	request  what the running system has asked for
 //	firmware the EFI variable FactoryReset
+//	counting "loader" or "impossible"
 //	plan     what comes out
 func TestPlan(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -89,7 +90,9 @@ func decide(t *testing.T, in map[string]string) string {
 	plan, err := volatile.New(volatile.Facts{
 		Options: opts, Arch: "x86-64", Kernel: "6.1.0-56-amd64", Pool: pool,
 		Entries: entries, Check: func(entry string) error { return reasons[entry] },
-		Firmware: firmware(in["firmware"]),
+		Firmware:     firmware(in["firmware"]),
+		LoaderCounts: func() bool { return strings.Contains(in["counting"], "loader") },
+		Uncountable:  strings.Contains(in["counting"], "impossible"),
 		Golden: func(volatile.Usr, string) volatile.Golden {
 			return volatile.Golden{
 				Systemd: !strings.Contains(in["golden"], "other init"),
@@ -103,6 +106,9 @@ func decide(t *testing.T, in map[string]string) string {
 		return out.String() + screen(t, err)
 	}
 	plan.WriteText(&out)
+	if plan.CountedBy != "" {
+		fmt.Fprintf(&out, "counted by %s\n", plan.CountedBy)
+	}
 	return out.String()
 }
 
