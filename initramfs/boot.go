@@ -11,24 +11,28 @@ import (
 
 	"github.com/freshroot/freshroot/pkg/cmdline"
 	"github.com/freshroot/freshroot/pkg/mount"
+	"github.com/freshroot/freshroot/pkg/reset"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
 // boot is one boot on its way from the kernel to the OS.
 type boot struct {
-	log     *kmsg
-	umask   int    // what the kernel gave us, for the init of the OS
-	kernel  string // release
-	arch    string
-	cmdline string
-	params  cmdline.Params
-	opts    volatile.Options
-	modules *modules
-	disks   diskCache
-	pool    volatile.Partition
-	plan    volatile.Plan
-	record  record
+	log      *kmsg
+	umask    int    // what the kernel gave us, for the init of the OS
+	kernel   string // release
+	arch     string
+	cmdline  string
+	params   cmdline.Params
+	opts     volatile.Options
+	modules  *modules
+	disks    diskCache
+	firmware reset.Firmware
+	pool     volatile.Partition
+	plan     volatile.Plan
+	record   record
+
+	uncountable bool // a try could not be counted
 }
 
 func newBoot() *boot {

@@ -78,24 +78,35 @@ func (b *boot) loadFileSystem() {
 	}
 }
 
-// bootPartition asks the firmware where the boot loader came from.
-func (b *boot) bootPartition() string {
-	if _, err := os.Stat(efivars); err != nil || b.opts.Root != "" {
-		return ""
-	}
-	b.modules.serve("fs-efivarfs")
-	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if err := mount.Mount("efivarfs", efivars, "efivarfs", flags, ""); err != nil {
-		b.warn(err.Error())
-		return ""
-	}
-	// The OS mounts it for itself, writable.
-	defer mount.Unmount(efivars)
-	id, err := device.BootPartition(efivars)
+// bootPartition asks the firmware where the boot loader came from, and whether it wants
+// a factory reset.
+func (b *boot) bootPartition() (id string) {
+	err := b.askFirmware(func() (err error) {
+		b.readFirmware()
+		if b.opts.Root == "" {
+			id, err = device.BootPartition(efivars)
+		}
+		return err
+	})
 	if err != nil {
 		b.warn(err.Error())
 	}
 	return id
+}
+
+// askFirmware lets ask read the variables of the firmware, if it has any.
+func (b *boot) askFirmware(ask func() error) error {
+	if _, err := os.Stat(efivars); err != nil {
+		return nil
+	}
+	b.modules.serve("fs-efivarfs")
+	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if err := mount.Mount("efivarfs", efivars, "efivarfs", flags, ""); err != nil {
+		return err
+	}
+	// The OS mounts it for itself, writable.
+	defer mount.Unmount(efivars)
+	return ask()
 }
 
 // bootDiskWait is how long another disk has to wait for the one that the boot loader

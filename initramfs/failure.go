@@ -86,7 +86,11 @@ func (b *boot) fail(err error) {
 	}
 	action, delay := b.onFailure()
 	b.log.error(f.Error())
-	show(f.Screen(b.kernel, b.cmdline, then(action, delay)))
+	screen := f.Screen(b.kernel, b.cmdline, then(action, delay))
+	show(screen)
+	if err := guard(func() error { return b.saveLog(screen) }); err != nil {
+		show([]string{"the log of this boot is not kept: " + err.Error()})
+	}
 	if action == "shell" {
 		if err := shell(); err != nil {
 			show([]string{"no shell: " + err.Error()})
@@ -99,7 +103,8 @@ func (b *boot) fail(err error) {
 }
 
 // onFailure decides what follows the failure screen. panic= is the kernel's way to
-// ask for a reboot when nobody watches.
+// ask for a reboot when nobody watches. A version that is counted has another try, or
+// one to fall back to; where there is neither, it would reboot forever.
 func (b *boot) onFailure() (action string, delay time.Duration) {
 	action, delay = b.opts.OnFailure, 10*time.Second
 	p, _ := b.params.Last("panic")
@@ -108,7 +113,9 @@ func (b *boot) onFailure() (action string, delay time.Duration) {
 		delay = max(0, time.Duration(seconds)*time.Second)
 	}
 	switch {
-	case action == "" && err == nil && seconds != 0:
+	case action == "" && b.plan.Usr.Degraded:
+		action = "halt"
+	case action == "" && (err == nil && seconds != 0 || b.plan.CountedBy != ""):
 		action = "reboot"
 	case action == "":
 		action = "halt"

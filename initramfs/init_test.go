@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/freshroot/freshroot/pkg/cmdline"
+	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -55,7 +56,10 @@ func TestDescribe(t *testing.T) {
 	for range 2 * maxSkipped {
 		b.plan.Usr.Skipped = append(b.plan.Usr.Skipped, volatile.Skipped{Entry: "usr:\n", Reason: "x"})
 	}
+	b.plan.CountedBy = volatile.CountedByInit
+	b.plan.Usr.Member.Tries = subvol.Tries{Counted: true, Left: 2, Done: 1}
 	var got struct {
+		Tries   struct{ Left, Done int }
 		Format  int
 		Skipped []volatile.Skipped
 		Modules []struct{ Took float64 }
@@ -63,6 +67,9 @@ func TestDescribe(t *testing.T) {
 	}
 	if err := json.Unmarshal(appendJSON(nil, b.describe("/init"), ""), &got); err != nil {
 		t.Fatal(err)
+	}
+	if got.Tries.Left != 2 || got.Tries.Done != 1 {
+		t.Errorf("tries: %+v", got.Tries)
 	}
 	if got.Format != 1 || len(got.Skipped) != maxSkipped || got.Modules[0].Took != 0.001 || got.Pool.Partlabel != "a\"\ufffd" {
 		t.Errorf("got %+v", got)
@@ -94,6 +101,30 @@ func TestOnFailure(t *testing.T) {
 		}
 		if next := then(want.action, want.delay); next == "" {
 			t.Errorf("%q: nothing is said", line)
+		}
+	}
+}
+
+// TestOnFailureOfTries reboots as long as there is another try, and not forever.
+func TestOnFailureOfTries(t *testing.T) {
+	counted := volatile.Plan{CountedBy: volatile.CountedByInit}
+	degraded := volatile.Plan{Usr: volatile.Usr{Degraded: true}}
+	for _, c := range []struct {
+		line string
+		plan volatile.Plan
+		want string
+	}{
+		{"", counted, "reboot"},
+		{"panic=0", counted, "reboot"},
+		{"freshroot.on-failure=halt", counted, "halt"},
+		{"panic=5", degraded, "halt"},
+		{"freshroot.on-failure=reboot", degraded, "reboot"},
+	} {
+		b := newBoot()
+		b.params, b.plan = cmdline.Parse(c.line), c.plan
+		b.opts, _ = volatile.ParseOptions(b.params)
+		if action, _ := b.onFailure(); action != c.want {
+			t.Errorf("%q: %s, want %s", c.line, action, c.want)
 		}
 	}
 }

@@ -15,6 +15,7 @@ const recordFile = "/run/freshroot/boot.json"
 type record struct {
 	instance instance.Result
 	kept     []string // paths bound from the instance
+	reset    []field  // what was reset or brought back, or nil
 	warnings []string
 	phases   []timed
 	steps    []timed
@@ -59,6 +60,8 @@ func (b *boot) describe(init string) []field {
 		{"vendor", usr.Member.Vendor},
 		{"version", usr.Member.Version},
 		{"degraded", usr.Degraded},
+		{"tries", describeTries(usr.Member.Tries)},
+		{"counted_by", b.plan.CountedBy},
 		{"skipped", describeSkipped(usr.Skipped)},
 		{"instance", b.plan.Instance},
 		{"made", b.record.instance.Made},
@@ -66,12 +69,21 @@ func (b *boot) describe(init string) []field {
 		{"from", b.record.instance.From},
 		{"conflicts", b.record.instance.Conflicts},
 		{"kept", b.record.kept},
+		{"reset", b.record.describeReset()},
 		{"init", init},
 		{"warnings", b.record.warnings},
 		{"modules", describeTimes(b.modules.loaded())},
 		{"phases", describeTimes(b.record.phases)},
 		{"steps", describeTimes(b.record.steps)},
 	})
+}
+
+// describeReset is nothing, where nothing was to be reset.
+func (r *record) describeReset() any {
+	if r.reset == nil {
+		return nil
+	}
+	return compact(r.reset)
 }
 
 func describePool(p volatile.Partition) []field {

@@ -23,7 +23,7 @@ func (b *boot) mountPool() error {
 	if err := mount.Dir(volatile.PoolDir); err != nil {
 		return err
 	}
-	readOnly, options := volatile.PoolMount(b.opts)
+	readOnly, options := volatile.PoolMount(b.opts, b.pool.HasLog)
 	return b.mountPoolAs(readOnly, options)
 }
 
@@ -56,7 +56,11 @@ func (b *boot) remountPool(s volatile.Remount) error {
 	if err := mount.Unmount(volatile.PoolDir); err != nil {
 		return err
 	}
-	return b.mountPoolAs(false, "subvolid=5")
+	err := b.mountPoolAs(false, "subvolid=5")
+	if err != nil { // what can go on without writing still can
+		return errors.Join(err, b.mountPool())
+	}
+	return nil
 }
 
 // pick decides what to boot.
@@ -70,6 +74,8 @@ func (b *boot) pick() error {
 	if err != nil {
 		return err
 	}
+	known.Firmware = b.firmware
+	known.LoaderCounts, known.Uncountable = b.loaderCounts, b.uncountable
 	b.plan, err = volatile.New(known)
 	if err != nil {
 		return err
@@ -90,7 +96,15 @@ func (b *boot) assemble() error {
 	if err := mount.Dir(volatile.RootDir); err != nil {
 		return err
 	}
-	for _, step := range b.plan.Steps[:len(b.plan.Steps)-1] {
+	if err := b.countTry(); err != nil {
+		return err
+	}
+	return b.doAll(b.plan.Steps[:len(b.plan.Steps)-1])
+}
+
+// doAll does steps, in their order.
+func (b *boot) doAll(steps []volatile.Step) error {
+	for _, step := range steps {
 		b.log.debug(step.String())
 		done := timer(step.String(), &b.record.steps)
 		if err := b.do(step); err != nil {
@@ -104,8 +118,18 @@ func (b *boot) assemble() error {
 // do does one step.
 func (b *boot) do(step volatile.Step) error {
 	switch s := step.(type) {
+	case volatile.Watchdog:
+		return b.armWatchdog(s)
+	case volatile.Count:
+		return b.count(s)
 	case volatile.Instantiate:
 		return b.instantiate(s)
+	case volatile.Reset, volatile.Undo:
+		b.renew(s)
+		return nil
+	case volatile.Home:
+		b.home(s)
+		return nil
 	case volatile.Remount:
 		return b.remountPool(s)
 	case volatile.Bind:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/freshroot/freshroot/qemu-tests/guest"
@@ -19,26 +20,8 @@ const bootLoader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 // systemd-boot, which leaves word from which disk.
 func TestIntegrationFirmware(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
-	firmware, err := vm.OVMF(t.TempDir())
-	if err == nil {
-		_, err = os.Stat(bootLoader)
-	}
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skip(err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	esp := image.Partition{
-		Type: image.TypeESP, Label: "esp", SizeMiB: 64, FS: "vfat",
-		Populate: func(root string) error { return populateESP(t, root) },
-	}
-	m := newMachine(t,
-		disk(t, pool(guest.Pool(master(t, "2.0", nil)))),
-		disk(t, image.Spec{SizeMiB: poolSize + 64, Partitions: []image.Partition{
-			esp, image.Pool(guest.Pool(master(t, "1.0", nil))),
-		}}))
-	m.Kernel, m.Initramfs, m.Firmware = "", "", firmware
+	m := firmwareMachine(t, "one", "volatile=yes", guest.Pool(master(t, "1.0", nil)))
+	m.Disks = slices.Insert(m.Disks, 0, disk(t, pool(guest.Pool(master(t, "2.0", nil)))))
 	r := m.boot("") // the loader has the command line
 	got := []string{r.boot.Usr, r.boot.Pool.Device}
 	if diff := cmp.Diff([]string{usr + "1.0", "/dev/vdb2"}, got); diff != "" {
@@ -52,10 +35,34 @@ func TestIntegrationFirmware(t *testing.T) {
 	}
 }
 
+// firmwareMachine has firmware, and one disk: with systemd-boot, an entry of a name and
+// with options for the kernel, and a pool.
+func firmwareMachine(t *testing.T, entry, options string, populate func(top string) error) *machine {
+	t.Helper()
+	needRoot(t)
+	firmware, err := vm.OVMF(t.TempDir())
+	if err == nil {
+		_, err = os.Stat(bootLoader)
+	}
+	if err != nil && os.Getenv("CI") == "" {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	esp := image.Partition{
+		Type: image.TypeESP, Label: "esp", SizeMiB: 64, FS: "vfat",
+		Populate: func(root string) error { return populateESP(t, root, entry, options) },
+	}
+	m := newMachine(t, disk(t, image.Spec{
+		SizeMiB: poolSize + 64, Partitions: []image.Partition{esp, image.Pool(populate)},
+	}))
+	m.Kernel, m.Initramfs, m.Firmware = "", "", firmware
+	return m
+}
+
 // populateESP puts what the firmware is to boot where it looks for it.
-func populateESP(t *testing.T, root string) error {
-	entry := "linux /linux\ninitrd /initramfs\n" +
-		"options console=ttyS0 panic=1 volatile=yes\n"
+func populateESP(t *testing.T, root, entry, options string) error {
+	text := "linux /linux\ninitrd /initramfs\noptions console=ttyS0 panic=1 " + options + "\n"
 	return errors.Join(
 		os.MkdirAll(filepath.Join(root, "EFI/BOOT"), 0o755),
 		os.MkdirAll(filepath.Join(root, "loader/entries"), 0o755),
@@ -63,7 +70,7 @@ func populateESP(t *testing.T, root string) error {
 		copyFile(filepath.Join(root, "linux"), kernel.get(t).Image),
 		copyFile(filepath.Join(root, "initramfs"), everywhere.get(t).Output),
 		os.WriteFile(filepath.Join(root, "loader/loader.conf"), []byte("timeout 0\n"), 0o644),
-		os.WriteFile(filepath.Join(root, "loader/entries/one.conf"), []byte(entry), 0o644),
+		os.WriteFile(filepath.Join(root, "loader/entries", entry+".conf"), []byte(text), 0o644),
 	)
 }
 

@@ -244,22 +244,27 @@ type report struct {
 
 // bootJSON is what the tests look at of /run/freshroot/boot.json.
 type bootJSON struct {
-	Format   int
-	Kernel   string
-	Mode     string
-	Pool     struct{ Device, Disk, PartUUID, PartLabel, UUID, Label string }
-	Usr      string
-	Version  string
-	Degraded bool
-	Skipped  []struct{ Entry, Reason string }
-	Instance string
-	Made     []string
-	Init     string
-	Warnings []string
-	Modules  []timed
-	Phases   []timed
-	Steps    []timed
+	Format    int
+	Kernel    string
+	Mode      string
+	Pool      struct{ Device, Disk, PartUUID, PartLabel, UUID, Label string }
+	Usr       string
+	Version   string
+	Degraded  bool
+	Tries     tries
+	CountedBy string `json:"counted_by"`
+	Skipped   []struct{ Entry, Reason string }
+	Instance  string
+	Made      []string
+	Init      string
+	Warnings  []string
+	Modules   []timed
+	Phases    []timed
+	Steps     []timed
 }
+
+// tries is a counter.
+type tries struct{ Left, Done int }
 
 // timed is something that took time; both times are seconds.
 type timed struct {

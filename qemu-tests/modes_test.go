@@ -209,9 +209,15 @@ func withoutOwn(manifest string) []string {
 // buildManifest compiles the program that lists trees.
 func buildManifest(t *testing.T) string {
 	t.Helper()
+	return compileFor(t, "./manifest")
+}
+
+// compileFor compiles a program that a guest can run.
+func compileFor(t *testing.T, dir string) string {
+	t.Helper()
 	needRoot(t)
-	path := filepath.Join(t.TempDir(), "manifest")
-	cmd := exec.Command("go", "build", "-ldflags=-s", "-o", path, "./manifest")
+	path := filepath.Join(t.TempDir(), filepath.Base(dir))
+	cmd := exec.Command("go", "build", "-ldflags=-s", "-o", path, dir)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)
@@ -245,6 +251,16 @@ func TestIntegrationYesChangesNothing(t *testing.T) {
 	r = m.boot("volatile=no " + guest.RunArg("cat /etc/precious"))
 	if diff := cmp.Diff("precious\n", r.RunOutput); diff != "" {
 		t.Errorf("what was synced (-want +got):\n%s", diff)
+	}
+
+	// Without a log it is mounted in another way.
+	if needsReplay(t, path) {
+		t.Fatal("the file system has a log to replay")
+	}
+	before = checksum(t, path)
+	m.boot("volatile=yes")
+	if diff := cmp.Diff(before, checksum(t, path)); diff != "" {
+		t.Error("volatile=yes has changed the disk, which had no log")
 	}
 }
 

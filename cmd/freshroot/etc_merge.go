@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -104,7 +103,9 @@ func (o etcMergeOptions) find(
 ) (m etcMerge, err error) {
 	if len(disks) == 0 {
 		booted, err := readBoot()
-		if err != nil {
+		if errors.Is(err, errNotBooted) {
+			return m, fmt.Errorf("%w: name a disk or an image", err)
+		} else if err != nil {
 			return m, err
 		}
 		disks = []string{"/dev/" + booted.Pool.Disk}
@@ -121,29 +122,6 @@ func (o etcMergeOptions) find(
 		return err
 	})
 	return m, err
-}
-
-// booted is what we need of the record of this boot.
-type booted struct {
-	Cmdline string `json:"cmdline"`
-	Pool    struct {
-		Disk string `json:"disk"`
-	} `json:"pool"`
-}
-
-// readBoot reads the record that the init has left; docs/boot.md describes it.
-func readBoot() (b booted, err error) {
-	const file = "/run/freshroot/boot.json"
-	text, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return b, errors.New("freshroot did not boot this machine: name a disk or an image")
-	} else if err != nil {
-		return b, err
-	}
-	if err := json.Unmarshal(text, &b); err != nil {
-		return b, fmt.Errorf("read %s: %w", file, err)
-	}
-	return b, nil
 }
 
 // diskOf returns which of the disks or images holds a partition. The name of an image's

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -35,24 +34,11 @@ Exit status: 0 if all are in the instance, 1 if one is not, 2 for wrong usage.`,
 	}
 }
 
-// bootRecord is what has to be known about this boot, of what its record says.
-type bootRecord struct {
-	Mode     volatile.Mode `json:"mode"`
-	Instance string        `json:"instance"`
-	Pool     struct {
-		Device string `json:"device"`
-	} `json:"pool"`
-}
-
 // keepSave checks all names before the first one is copied.
 func keepSave(problems io.Writer, names []string) error {
-	text, err := os.ReadFile("/run/freshroot/boot.json")
+	boot, err := readBoot()
 	if err != nil {
-		return fmt.Errorf("save: not booted by freshroot: %w", err)
-	}
-	var boot bootRecord
-	if err := json.Unmarshal(text, &boot); err != nil {
-		return fmt.Errorf("save: read /run/freshroot/boot.json: %w", err)
+		return fmt.Errorf("save: %w", err)
 	}
 	kept, err := openKeep("/", problems)
 	if err != nil {

@@ -66,20 +66,22 @@ version is picked and a root is assembled around it.
 
 Exit status: 0 if all went well, 1 if something failed or the answer is no,
 2 if the command line is wrong.`,
-		Version:       version(),
+		Version:       toolVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		planCommand(), initramfsCommand(), manCommand(),
+		blessCommand(), markBadCommand(), logCommand(), statusCommand(), listCommand(),
 		etcCommand(), factoryCommand(), keepCommand(), sysusersCommand(), tmpfilesCommand(),
+		resetCommand(), trashCommand(), rootsCommand(), homesCommand(),
 	)
 	return group(root)
 }
 
-// version is that of the module, or of the commit that the tool was built from.
-func version() string {
+// toolVersion is that of the module, or of the commit that the tool was built from.
+func toolVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -66,7 +66,7 @@ func inPrivateMount(source string, f func(dir *os.File) error) error {
 		return err
 	}
 	defer os.Remove(target)
-	readOnly, options := volatile.PoolMount(volatile.Options{Mode: volatile.Yes})
+	readOnly, options := volatile.PoolMount(volatile.Options{Mode: volatile.Yes}, true)
 	if !readOnly {
 		return errors.New("mount pool: it would be writable")
 	}

@@ -61,6 +61,18 @@ func TestReadSuperblock(t *testing.T) {
 	}
 }
 
+func TestReadSuperblockLog(t *testing.T) {
+	const super = 64 << 10
+	raw := newImage(t)
+	raw[super+96+2] = 1
+	sum := crc32.Checksum(raw[super+32:super+4096], crc32.MakeTable(crc32.Castagnoli))
+	binary.LittleEndian.PutUint32(raw[super:], sum)
+	got, err := btrfs.ReadSuperblock(bytes.NewReader(raw), imageSize)
+	if err != nil || !got.HasLog {
+		t.Errorf("got %+v, error %v, want a log", got, err)
+	}
+}
+
 func TestReadSuperblockRejects(t *testing.T) {
 	const super = 64 << 10
 	image := newImage(t)

@@ -19,6 +19,7 @@ const (
 	iocSubvolGetFlags = 0x80089419
 	iocSubvolSetFlags = 0x4008941a
 	iocSubvolRootRef  = 0xd000943d
+	iocInoLookupUser  = 0xd000943e
 
 	flagReadOnly = 2 // BTRFS_SUBVOL_RDONLY
 

@@ -20,7 +20,7 @@ import (
 // superblock layout, in bytes from its start at 64 KiB:
 //
 //	  0 checksum (32)   32 fsid (16)       48 own address
-//	 64 "_BHRfS_M"     112 total bytes    136 devices
+//	 64 "_BHRfS_M"      96 tree of logs   112 total bytes    136 devices
 //	196 checksum type  299 label (256)   4096 end
 const (
 	superOffset = 64 << 10
@@ -46,6 +46,7 @@ type Superblock struct {
 	// is not known here.
 	Checksum string
 	Devices  uint64 // a pool has one
+	HasLog   bool   // power went after an fsync: there is a log that a mount replays
 }
 
 // ReadSuperblock reads the first superblock of a device of size bytes. It
@@ -88,6 +89,7 @@ func parseSuperblock(raw []byte, size int64) (*Superblock, error) {
 		Size:     le.Uint64(raw[112:]),
 		Devices:  le.Uint64(raw[136:]),
 		Checksum: name,
+		HasLog:   le.Uint64(raw[96:]) != 0,
 	}
 	// A truncated image fails to mount with a message nobody understands.
 	if s.Devices == 1 && s.Size > uint64(size) {

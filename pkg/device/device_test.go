@@ -188,6 +188,20 @@ func TestBootPartition(t *testing.T) {
 	}
 }
 
+func TestLoaderCounts(t *testing.T) {
+	dir := t.TempDir()
+	if device.LoaderCounts(dir) {
+		t.Error("no variable, but it counts")
+	}
+	name := dir + "/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !device.LoaderCounts(dir) {
+		t.Error("a variable, but it does not count")
+	}
+}
+
 func TestIntegrationLoadModuleErrors(t *testing.T) {
 	testfs.Root(t)
 	path := filepath.Join(t.TempDir(), "x.ko")

@@ -106,6 +106,7 @@ func readSuperblock(r *io.SectionReader, p *volatile.Partition) {
 		p.Problem = fmt.Sprintf("btrfs over %d devices; a pool has one", super.Devices)
 	default:
 		p.UUID, p.FSLabel, p.Checksum = super.UUID, super.Label, super.Checksum
+		p.HasLog = super.HasLog
 	}
 }
 

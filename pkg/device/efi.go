@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"unicode/utf16"
+
+	"golang.org/x/sys/unix"
 )
 
 // bootPartition is the variable in which boot loaders leave the PARTUUID of the
@@ -17,19 +19,49 @@ const bootPartition = "LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
 // from, in lower case, or "" if it did not say. efivars is the directory of the
 // firmware's variables, /sys/firmware/efi/efivars.
 func BootPartition(efivars string) (string, error) {
-	f, err := os.Open(efivars + "/" + bootPartition)
+	const longest = 256
+	raw, err := ReadVariable(efivars, bootPartition, longest)
+	return parsePartUUID(raw), err
+}
+
+// immutable is FS_IMMUTABLE_FL of linux/fs.h.
+const immutable = 0x10
+
+// ReadVariable reads a variable of the firmware, attributes and all, nil if there is
+// none. What is longer comes one byte longer than it may be.
+func ReadVariable(efivars, name string, longest int64) ([]byte, error) {
+	f, err := os.Open(efivars + "/" + name)
 	if os.IsNotExist(err) {
-		return "", nil
+		return nil, nil
 	} else if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer f.Close()
-	const longest = 256
-	raw, err := io.ReadAll(io.LimitReader(f, longest))
+	raw, err := io.ReadAll(io.LimitReader(f, longest+1))
 	if err != nil {
-		return "", fmt.Errorf("read EFI variable %s: %w", bootPartition, err)
+		return nil, fmt.Errorf("read EFI variable %s: %w", name, err)
 	}
-	return parsePartUUID(raw), nil
+	return raw, nil
+}
+
+// DeleteVariable deletes a variable of the firmware, if there is one. efivars has to be
+// mounted writable.
+func DeleteVariable(efivars, name string) error {
+	path := efivars + "/" + name
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer f.Close()
+	// The kernel protects all variables that it does not know against "rm -r". If that
+	// cannot be lifted, the removal says so.
+	fd := int(f.Fd())
+	if flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS); err == nil {
+		_ = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(flags&^immutable))
+	}
+	return os.Remove(path)
 }
 
 // parsePartUUID decodes a variable: four bytes of attributes, and UTF-16.
@@ -39,4 +71,15 @@ func parsePartUUID(raw []byte) string {
 		units = append(units, binary.LittleEndian.Uint16(raw[i:]))
 	}
 	return strings.ToLower(strings.TrimRight(string(utf16.Decode(units)), "\x00"))
+}
+
+// bootCount is the variable by which systemd-boot says that it counts the tries of
+// the entry that it booted (systemd, Boot Loader Interface).
+const bootCount = "LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+// LoaderCounts says whether the boot loader counts the tries of what it booted.
+// efivars is as for BootPartition.
+func LoaderCounts(efivars string) bool {
+	_, err := os.Stat(efivars + "/" + bootCount)
+	return err == nil
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/freshroot/freshroot/pkg/instance"
 	"github.com/freshroot/freshroot/pkg/keep"
 	"github.com/freshroot/freshroot/pkg/pool"
+	"github.com/freshroot/freshroot/pkg/reset"
+	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
@@ -39,13 +41,38 @@ func golden(dir *os.File, o volatile.Options, usr volatile.Usr, instance string)
 	g := volatile.Golden{Systemd: RunsSystemd(dir, usr.Entry, o.Init)}
 	if instance != "" {
 		g.Stale = isStale(dir, usr.Member, instance)
+		g.Request, g.Warnings = readRequest(dir, instance)
 	}
+	g.Release = release(dir, usr.Entry)
 	if o.Mode == volatile.Yes {
 		instance = "" // its /etc is not what will be seen
 	}
 	rules, _ := Keep(dir, usr.Entry, instance)
 	g.Keeps = rules.Needs(keep.Reboot)
 	return g
+}
+
+// readRequest reads what the running system has asked for.
+func readRequest(pool *os.File, name string) (reset.Request, []string) {
+	r, err := instance.ReadRequest(pool, name)
+	if err != nil {
+		return r, []string{err.Error() + ": left out"}
+	}
+	return r, nil
+}
+
+// release reads who the OS is; nobody, if it does not say.
+func release(pool *os.File, usr string) reset.Release {
+	golden, err := rootfs.OpenDir(pool, usr)
+	if err != nil {
+		return reset.Release{}
+	}
+	defer golden.Close()
+	text, err := fs.ReadFile(rootfs.FS(golden), "lib/os-release")
+	if err != nil {
+		return reset.Release{}
+	}
+	return reset.ParseRelease(string(text))
 }
 
 // isStale takes an instance that cannot be looked at for one that needs attention.

@@ -16,6 +16,10 @@
 // and the next boot finds the old or the new one, whole, and clears what is left.
 // To /var a version only adds.
 //
+// A reset prepares a fresh state in the same way, exchanges it with the one of today by
+// one rename, and leaves that in the pool's trash: it takes the same time whatever is
+// thrown away, and is undone by the same exchange.
+//
 // The package needs root, a umask of 0, /proc and a pool mounted writable. It
 // follows no symbolic link of the pool.
 package instance
@@ -109,24 +113,33 @@ type job struct {
 // or empty, and updates those of another version. Errors of an update are an
 // *UpdateError.
 func (t Target) Ensure() (Result, error) {
-	j, err := t.open()
+	j, err := t.begin()
 	if err != nil {
 		return Result{}, err
 	}
 	defer j.close()
-	if j.staging, err = openStaging(t.Pool); err != nil {
-		return Result{}, err
-	}
-	defer j.staging.Close()
-	if err := clearDir(j.staging); err != nil {
-		return Result{}, err
-	}
 	result, err := j.ensure()
 	if err != nil {
 		// What was staged may be what fills the disk. The first error counts.
 		_ = clearDir(j.staging)
 	}
 	return result, err
+}
+
+// begin opens what is needed for a change, with a staging that is empty.
+func (t Target) begin() (*job, error) {
+	j, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	if j.staging, err = openStaging(t.Pool); err == nil {
+		err = clearDir(j.staging)
+	}
+	if err != nil {
+		j.close()
+		return nil, err
+	}
+	return j, nil
 }
 
 // ensure does the work, with a staging that is empty. The parts are brought along one
@@ -140,6 +153,10 @@ func (j *job) ensure() (Result, error) {
 		return Result{}, err
 	}
 	defer root.Close()
+	if err := unmark(root); err != nil {
+		return Result{}, err
+	}
+	j.clearHalfDeleted()
 	made, err := j.repair(root)
 	result := Result{Made: made}
 	if err != nil {
@@ -193,10 +210,12 @@ func (t Target) open() (*job, error) {
 	return &job{Target: t, usr: t.Usr.String(), factory: source}, nil
 }
 
-// close closes what open opened.
+// close closes what open and begin opened.
 func (j *job) close() {
-	if j.factory != nil {
-		j.factory.Close()
+	for _, f := range []*os.File{j.factory, j.staging} {
+		if f != nil {
+			f.Close()
+		}
 	}
 }
 

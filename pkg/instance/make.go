@@ -15,11 +15,33 @@ import (
 
 // create makes a whole instance. Its name appears last, when all of it is on the disk.
 func (j *job) create() error {
-	root, err := newSubvolume(j.staging, j.Name)
+	root, err := j.stageInstance()
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	_ = makeReserve(j.Pool) // a disk that is too small for it may hold an instance
+	if err := sync(j.staging); err != nil {
+		return err
+	}
+	return rename(j.staging, j.Pool, j.Name)
+}
+
+// stageInstance makes a whole instance in staging. The caller closes it.
+func (j *job) stageInstance() (*os.File, error) {
+	root, err := newSubvolume(j.staging, j.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.fillInstance(root); err != nil {
+		root.Close()
+		return nil, err
+	}
+	return root, nil
+}
+
+// fillInstance makes the parts of a new instance, and the rest as the factory has it.
+func (j *job) fillInstance(root *os.File) error {
 	for _, part := range parts {
 		if err := j.createPart(root, part); err != nil {
 			return err
@@ -34,13 +56,7 @@ func (j *job) create() error {
 	if err := j.fill(root, j.factory, notOfRoot); err != nil {
 		return err
 	}
-	if err := rootfs.MakeDirectories(root); err != nil {
-		return err
-	}
-	if err := sync(j.staging); err != nil {
-		return err
-	}
-	return rename(j.staging, j.Pool, j.Name)
+	return rootfs.MakeDirectories(root)
 }
 
 // missing returns the parts that are missing or empty, and could be made. Empty is what

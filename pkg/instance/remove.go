@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -73,14 +74,26 @@ func removeAll(dir *os.File, name string) error {
 }
 
 // removeSubvolume deletes a subvolume at once, however large it is, which also works if
-// it is read-only. If it holds others, those have to be found and go first.
+// it is read-only. If it holds others, those go first; the kernel says where they are.
 func removeSubvolume(dir, subvol *os.File, name string) error {
 	err := btrfs.DeleteSubvolume(dir, name)
 	if !errors.Is(err, unix.ENOTEMPTY) {
 		return err
 	}
-	if err := clearDir(subvol); err != nil {
+	nested, err := btrfs.Nested(subvol)
+	if err != nil {
 		return err
+	}
+	for _, at := range nested {
+		parent, err := rootfs.OpenDir(subvol, path.Dir(at))
+		if err != nil {
+			return err
+		}
+		err = removeAll(parent, path.Base(at))
+		parent.Close()
+		if err != nil {
+			return err
+		}
 	}
 	return btrfs.DeleteSubvolume(dir, name)
 }

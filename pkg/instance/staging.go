@@ -17,13 +17,16 @@ const control = ".freshroot"
 
 // openStaging opens the directory where members are prepared, and makes it if the
 // pool has none. Nobody but root gets in: what is prepared may have its final modes.
-func openStaging(pool *os.File) (*os.File, error) {
+func openStaging(pool *os.File) (*os.File, error) { return openOwn(pool, "staging") }
+
+// openOwn opens a directory of freshroot in the pool, and makes it if it is missing.
+func openOwn(pool *os.File, name string) (*os.File, error) {
 	own, err := makeDir(pool, control)
 	if err != nil {
 		return nil, err
 	}
 	defer own.Close()
-	return makeDir(own, "staging")
+	return makeDir(own, name)
 }
 
 // makeDir opens a directory of ours, and makes it if it is missing.
@@ -33,6 +36,25 @@ func makeDir(dir *os.File, name string) (*os.File, error) {
 		return nil, fmt.Errorf("make directory %s/%s: %w", dir.Name(), name, err)
 	}
 	return rootfs.OpenDir(dir, name)
+}
+
+// newFile writes a small file in the place of what has its name. The caller closes it,
+// and may want it on the disk before that.
+func newFile(dir *os.File, name, text string, mode uint32) (*os.File, error) {
+	if err := removeAll(dir, name); err != nil {
+		return nil, err
+	}
+	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(dir.Fd()), name, flags, mode)
+	if err != nil {
+		return nil, fmt.Errorf("create %s/%s: %w", dir.Name(), name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if _, err := f.WriteString(text); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("write %s/%s: %w", dir.Name(), name, err)
+	}
+	return f, nil
 }
 
 // newSubvolume makes a subvolume with the mode that a root, /etc and /var have, for

@@ -50,34 +50,44 @@ func stampOf(root *os.File, part string) (stamp, error) {
 }
 
 // readStamp reads the stamp of a part. One that cannot be understood is none: then the
-// part is merged without a base, which loses nothing. It is not trusted: a link is not
-// followed, a FIFO not waited for, and only names are accepted that we would write.
+// part is merged without a base, which loses nothing. It is not trusted: only names are
+// accepted that we would write.
 func readStamp(part *os.File) (stamp, error) {
-	how := unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	text, err := readSmall(part, stampName, 2*(subvol.MaxName+1))
+	if err != nil {
+		return stamp{}, err
 	}
-	fd, err := unix.Openat2(int(part.Fd()), stampName, &how)
-	switch err {
-	case nil:
-	case unix.ENOENT, unix.ELOOP, unix.ENXIO: // none, a link, a socket
-		return stamp{version: unknown}, nil
-	default:
-		return stamp{}, fmt.Errorf("open %s/%s: %w", part.Name(), stampName, err)
-	}
-	f := os.NewFile(uintptr(fd), stampName)
-	defer f.Close()
-	text := make([]byte, 2*(subvol.MaxName+1))
-	n, err := io.ReadFull(f, text)
-	if err != nil && err != io.ErrUnexpectedEOF { // empty, or a directory
-		n = 0
-	}
-	first, rest, _ := strings.Cut(string(text[:n]), "\n")
+	first, rest, _ := strings.Cut(text, "\n")
 	s := stamp{version: usrName(first)}
 	if second, _, has := strings.Cut(rest, "\n"); has {
 		s.previous = usrName(second)
 	}
 	return s, nil
+}
+
+// readSmall reads the beginning of a file that is not trusted: a link is not followed, a
+// FIFO not waited for. What is missing, or no file, is as good as empty.
+func readSmall(dir *os.File, name string, most int) (string, error) {
+	how := unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	}
+	fd, err := unix.Openat2(int(dir.Fd()), name, &how)
+	switch err {
+	case nil:
+	case unix.ENOENT, unix.ELOOP, unix.ENXIO: // none, a link, a socket
+		return "", nil
+	default:
+		return "", fmt.Errorf("open %s/%s: %w", dir.Name(), name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	text := make([]byte, most)
+	n, err := io.ReadFull(f, text)
+	if err != nil && err != io.ErrUnexpectedEOF { // empty, or a directory
+		n = 0
+	}
+	return string(text[:n]), nil
 }
 
 // usrName accepts only canonical names, since they become those of directories; anything
@@ -93,23 +103,15 @@ func usrName(s string) string {
 // writeStamp puts a stamp into a part, whole or not at all: it is written beside, to the
 // disk, and renamed. The scratch name may be left of a boot that was cut short.
 func writeStamp(part *os.File, s stamp) error {
-	if err := removeAll(part, scratchName); err != nil {
-		return err
-	}
 	text := s.version + "\n"
 	if s.previous != "" {
 		text += s.previous + "\n"
 	}
-	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
-	fd, err := unix.Openat(int(part.Fd()), scratchName, flags, 0o644)
+	f, err := newFile(part, scratchName, text, 0o644)
 	if err != nil {
-		return fmt.Errorf("create %s/%s: %w", part.Name(), scratchName, err)
+		return err
 	}
-	f := os.NewFile(uintptr(fd), scratchName)
 	defer f.Close()
-	if _, err := f.WriteString(text); err != nil {
-		return fmt.Errorf("stamp %s: %w", part.Name(), err)
-	}
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("stamp %s: %w", part.Name(), err)
 	}

@@ -1,7 +1,7 @@
-// Package pool looks at the members of a mounted pool.
+// Package pool looks at the members of a mounted pool, and counts their boots.
 //
-// It only reads, and follows no symbolic link. The pool's names and what is behind
-// them are not trusted.
+// What counts needs a pool that is mounted writable, the rest only reads. It follows no
+// symbolic link: the pool's names and what is behind them are not trusted.
 package pool
 
 import (
@@ -20,6 +20,9 @@ const maxEntries = 1 << 20
 
 // Entries returns the names at the top level of a pool, in no order.
 func Entries(pool *os.File) ([]string, error) {
+	if _, err := pool.Seek(0, io.SeekStart); err != nil { // it may have been listed before
+		return nil, fmt.Errorf("list pool %s: %w", pool.Name(), err)
+	}
 	names, err := pool.Readdirnames(maxEntries)
 	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("list pool %s: %w", pool.Name(), err)

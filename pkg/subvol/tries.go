@@ -62,3 +62,45 @@ func parseCount(s string) (uint32, error) {
 	}
 	return uint32(n), nil
 }
+
+// maxCount is the largest number that a name may have in its counter.
+const maxCount = 1<<31 - 1
+
+// Next returns the counter with one more try made. One that is spent stays as it is.
+func (t Tries) Next() Tries {
+	if !t.Counted || t.Left == 0 {
+		return t
+	}
+	return Tries{Counted: true, Left: t.Left - 1, Done: min(t.Done+1, maxCount)}
+}
+
+// Back returns the counter with the last try taken back.
+func (t Tries) Back() Tries {
+	if !t.Counted || t.Done == 0 {
+		return t
+	}
+	return Tries{Counted: true, Left: min(t.Left+1, maxCount), Done: t.Done - 1}
+}
+
+// Spent returns the counter with no try left.
+func (t Tries) Spent() Tries { return Tries{Counted: true, Done: t.Done} }
+
+// Recount returns the name of a golden master with another counter. The rest stays as
+// it is spelled. It refuses a name that would then say something else: without its
+// counter, "1+2+3" would be version 1 with two tries.
+func Recount(name string, t Tries) (string, error) {
+	m, err := Parse(name)
+	if err != nil {
+		return "", err
+	}
+	now := name
+	if m.Tries.Counted {
+		now = name[:strings.LastIndexByte(name, '+')]
+	}
+	now += t.String()
+	m.Tries = t
+	if again, err := Parse(now); m.Kind != Usr || err != nil || again != m {
+		return "", fmt.Errorf("give %q the counter %q: the name would not say so", name, t)
+	}
+	return now, nil
+}

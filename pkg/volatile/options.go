@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshroot/freshroot/pkg/cmdline"
+	"github.com/freshroot/freshroot/pkg/reset"
 )
 
 // Mode says what of the root outlives the boot, as volatile= asks for.
@@ -35,6 +36,11 @@ type Options struct {
 	Timeout   time.Duration // freshroot.timeout=: the longest wait for the disk
 	OnFailure string        // freshroot.on-failure=: one of OnFailures, or ""
 	Log       string        // freshroot.log=: one of LogLevels
+	Watchdog  int           // freshroot.watchdog=: seconds, 0 if it is not to be armed
+	Home      string        // freshroot.home=: one of Homes
+
+	Reset        reset.Scope // freshroot.reset=
+	FactoryReset string      // systemd.factory_reset=: "yes", "no", or ""
 }
 
 // OnFailures are the values of freshroot.on-failure=.
@@ -55,20 +61,24 @@ const prefix = "freshroot."
 // keys maps each key to what reads its value. A reader that does not know the
 // value returns the known ones, or a description of them.
 var keys = map[string]func(*Options, cmdline.Param) (known []string, ok bool){
-	"volatile":             readMode,
-	"systemd.volatile":     readMode,
-	"root":                 readString(func(o *Options) *string { return &o.Root }),
-	"rootflags":            readString(func(o *Options) *string { return &o.RootFlags }),
-	"init":                 readString(func(o *Options) *string { return &o.Init }),
-	"ro":                   readFlag(true),
-	"rw":                   readFlag(false),
-	"freshroot.usr":        readString(func(o *Options) *string { return &o.Usr }),
-	"freshroot.root":       readInstance,
-	"freshroot.tmpfs":      readTmpfs,
-	"freshroot.populate":   readChoice(Populates, func(o *Options) *string { return &o.Populate }),
-	"freshroot.timeout":    readTimeout,
-	"freshroot.on_failure": readChoice(OnFailures, func(o *Options) *string { return &o.OnFailure }),
-	"freshroot.log":        readChoice(LogLevels, func(o *Options) *string { return &o.Log }),
+	"volatile":              readMode,
+	"systemd.volatile":      readMode,
+	"systemd.factory_reset": readFactoryReset,
+	"root":                  readString(func(o *Options) *string { return &o.Root }),
+	"rootflags":             readString(func(o *Options) *string { return &o.RootFlags }),
+	"init":                  readString(func(o *Options) *string { return &o.Init }),
+	"ro":                    readFlag(true),
+	"rw":                    readFlag(false),
+	"freshroot.usr":         readString(func(o *Options) *string { return &o.Usr }),
+	"freshroot.root":        readInstance,
+	"freshroot.home":        readChoice(Homes, func(o *Options) *string { return &o.Home }),
+	"freshroot.reset":       readReset,
+	"freshroot.tmpfs":       readTmpfs,
+	"freshroot.populate":    readChoice(Populates, func(o *Options) *string { return &o.Populate }),
+	"freshroot.timeout":     readTimeout,
+	"freshroot.watchdog":    readWatchdog,
+	"freshroot.on_failure":  readChoice(OnFailures, func(o *Options) *string { return &o.OnFailure }),
+	"freshroot.log":         readChoice(LogLevels, func(o *Options) *string { return &o.Log }),
 }
 
 // ParseOptions reads the parameters that concern freshroot. It never fails: what
@@ -82,6 +92,7 @@ func ParseOptions(params cmdline.Params) (opts Options, warnings []string) {
 		Populate: "auto",
 		Timeout:  30 * time.Second,
 		Log:      "info",
+		Home:     "auto",
 	}
 	for _, p := range params {
 		read := keys[strings.ReplaceAll(p.Key, "-", "_")]

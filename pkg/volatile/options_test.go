@@ -8,13 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/freshroot/freshroot/pkg/cmdline"
+	"github.com/freshroot/freshroot/pkg/reset"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
 func defaults(change func(*volatile.Options)) volatile.Options {
 	o := volatile.Options{
 		Mode: volatile.No, Instance: "default", Tmpfs: "size=25%,nr_inodes=1m", Populate: "auto",
-		Timeout: 30 * time.Second, Log: "info",
+		Timeout: 30 * time.Second, Log: "info", Home: "auto",
 	}
 	change(&o)
 	return o
@@ -48,6 +49,12 @@ func TestParseOptions(t *testing.T) {
 			o.Tmpfs = "nr_blocks=1m,nr_inodes=0"
 		},
 		"a -- volatile=yes": func(o *volatile.Options) {},
+		"freshroot.reset=var systemd.factory-reset=off freshroot.home=none": func(o *volatile.Options) {
+			o.Reset, o.FactoryReset, o.Home = reset.Var, "no", "none"
+		},
+		"freshroot.reset=var freshroot.reset=all systemd.factory_reset": func(o *volatile.Options) {
+			o.Reset, o.FactoryReset = reset.All, "yes"
+		},
 	} {
 		got, warnings := volatile.ParseOptions(cmdline.Parse(line))
 		if diff := cmp.Diff(defaults(change), got); diff != "" || len(warnings) > 0 {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/freshroot/freshroot/pkg/reset"
 	"github.com/freshroot/freshroot/pkg/subvol"
 )
 
@@ -26,6 +27,12 @@ type Plan struct {
 	Instance string // its entry in the pool, or "" where the mode needs none
 	Steps    []Step
 	Warnings []string // what a person should know, though it does not stop the boot
+
+	renewal Step   // a reset or its undoing, or nil
+	homes   []Step // what is mounted below /home
+
+	CountedBy string // who counts this try, or "" where nobody does
+	counted   string // the name of Usr once the init has counted
 }
 
 // inits are tried in this order where init= does not name one. A shell is better
@@ -43,9 +50,15 @@ type Facts struct {
 	Entries []string                 // names at the top level of the pool
 	Check   func(entry string) error // why a golden master cannot be used
 
+	Firmware reset.Firmware // what the firmware asks for
+
 	// Golden looks at the golden master that was picked, and at the instance that
 	// belongs to it, "" if there is none.
 	Golden func(usr Usr, instance string) Golden
+
+	// LoaderCounts, if set, says whether the boot loader counts tries.
+	LoaderCounts func() bool
+	Uncountable  bool // the pool cannot be written to for it
 }
 
 // Golden is what the plan depends on inside of the golden master and its instance.
@@ -53,6 +66,10 @@ type Golden struct {
 	Systemd bool // its init is systemd, which makes users and files for itself
 	Keeps   bool // there are rules for what survives a boot of a volatile mode
 	Stale   bool // another version populated the instance
+
+	Release  reset.Release // who the OS is
+	Request  reset.Request // what the running system has asked for
+	Warnings []string      // what of it could not be read
 }
 
 // New decides how to boot. It returns a *Failure if there is nothing to boot.
@@ -74,21 +91,28 @@ func New(f Facts) (Plan, error) {
 		present = instance
 	}
 	golden := f.Golden(usr, present)
-	if f.Options.Mode != Yes || golden.Keeps {
+	var more []string
+	p.renewal, more = f.renewal(instance, exists, golden)
+	p.Warnings = append(p.Warnings, more...)
+	p.homes, more = homes(f.Entries, f.Options)
+	p.Warnings = append(p.Warnings, more...)
+	if f.Options.Mode != Yes || golden.Keeps || p.renewal != nil {
 		p.Instance = instance
 	}
+	p.count(f)
 	p.Steps = p.steps(golden, exists)
 	return p, nil
 }
 
 // PoolMount returns how the top level of the pool is mounted. With volatile=yes
-// not a byte of the disk may change, so not even the log is replayed; an overlay
-// only needs to write if it has to make the instance.
-func PoolMount(o Options) (readOnly bool, options string) {
-	switch o.Mode {
-	case Yes:
+// not a byte of the disk may change, so not even a log is replayed; one that is not
+// there needs no such option, which would keep the pool from being written to later.
+// An overlay only needs to write if it has to make the instance.
+func PoolMount(o Options, hasLog bool) (readOnly bool, options string) {
+	switch {
+	case o.Mode == Yes && hasLog:
 		return true, "subvolid=5,rescue=nologreplay"
-	case Overlay:
+	case o.Mode == Yes || o.Mode == Overlay:
 		return true, "subvolid=5"
 	}
 	return false, "subvolid=5"
@@ -125,7 +149,7 @@ func findInstance(entries []string, name string, usr subvol.Member) (entry strin
 
 // steps lists what to do once the pool is mounted.
 func (p Plan) steps(g Golden, instanceExists bool) []Step {
-	steps := p.instantiate(g, instanceExists)
+	steps := p.watch(p.countFirst(p.instantiate(g, instanceExists)))
 	steps = append(steps, p.mountRoot()...)
 	steps = append(steps, p.fill(g)...)
 	if p.Options.Mode == Yes || p.Options.Mode == Overlay {
@@ -139,8 +163,10 @@ func (p Plan) steps(g Golden, instanceExists bool) []Step {
 
 // instantiate makes sure of the instance, in the modes that have one.
 func (p Plan) instantiate(g Golden, exists bool) []Step {
-	step := Instantiate{p.Instance, PoolDir + "/" + p.Usr.Entry, !exists}
+	step := Instantiate{p.Instance, PoolDir + "/" + p.entry(), !exists}
 	switch {
+	case p.renewal != nil:
+		return p.renew(step, g)
 	case p.Instance == "", p.Options.Mode == Overlay && exists && !g.Stale:
 		return nil
 	case p.Options.Mode == Overlay:
@@ -155,7 +181,7 @@ func (p Plan) instantiate(g Golden, exists bool) []Step {
 func (p Plan) mountRoot() []Step {
 	instance := PoolDir + "/" + p.Instance
 	tmpfs := "mode=0755," + p.Options.Tmpfs
-	usr := Bind{PoolDir + "/" + p.Usr.Entry, RootDir + "/usr", true}
+	usr := Bind{PoolDir + "/" + p.entry(), RootDir + "/usr", true}
 	switch p.Options.Mode {
 	case Yes:
 		return []Step{Tmpfs{RootDir, tmpfs}, usr}
@@ -175,6 +201,7 @@ func (p Plan) fill(g Golden) (steps []Step) {
 		steps = p.copyFactory()
 	}
 	steps = append(steps, Skeleton{RootDir})
+	steps = append(steps, p.homes...)
 	if g.Keeps && (p.Options.Mode == Yes || p.Options.Mode == State) {
 		steps = append(steps, Keep{PoolDir + "/" + p.Instance, RootDir})
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/freshroot/freshroot/pkg/cmdline"
 	"github.com/freshroot/freshroot/pkg/gpt"
+	"github.com/freshroot/freshroot/pkg/reset"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -29,6 +30,9 @@ var update = flag.Bool("update", false, "rewrite testdata")
 //	boot     the PARTUUID that the boot loader came from
 //	members  the names in the pool, each may be followed by ": " and why it is unusable
 //	golden   "other init", "keeps" and "stale", of the golden master that is picked
+//	request  what the running system has asked for
+//	firmware the EFI variable FactoryReset
+//	counting "loader" or "impossible"
 //	plan     what comes out
 func TestPlan(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -86,11 +90,15 @@ func decide(t *testing.T, in map[string]string) string {
 	plan, err := volatile.New(volatile.Facts{
 		Options: opts, Arch: "x86-64", Kernel: "6.1.0-56-amd64", Pool: pool,
 		Entries: entries, Check: func(entry string) error { return reasons[entry] },
+		Firmware:     firmware(in["firmware"]),
+		LoaderCounts: func() bool { return strings.Contains(in["counting"], "loader") },
+		Uncountable:  strings.Contains(in["counting"], "impossible"),
 		Golden: func(volatile.Usr, string) volatile.Golden {
 			return volatile.Golden{
 				Systemd: !strings.Contains(in["golden"], "other init"),
 				Keeps:   strings.Contains(in["golden"], "keeps"),
 				Stale:   strings.Contains(in["golden"], "stale"),
+				Request: request(t, in["request"]),
 			}
 		},
 	})
@@ -98,7 +106,34 @@ func decide(t *testing.T, in map[string]string) string {
 		return out.String() + screen(t, err)
 	}
 	plan.WriteText(&out)
+	if plan.CountedBy != "" {
+		fmt.Fprintf(&out, "counted by %s\n", plan.CountedBy)
+	}
 	return out.String()
+}
+
+func request(t *testing.T, text string) (r reset.Request) {
+	t.Helper()
+	if text == "" {
+		return r
+	}
+	r, err := reset.ParseRequest(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// firmware is a variable with its attributes, in UTF-16 of ASCII.
+func firmware(text string) (f reset.Firmware) {
+	if text == "" {
+		return f
+	}
+	f.FactoryReset = []byte{7, 0, 0, 0}
+	for _, c := range []byte(strings.TrimSpace(text)) {
+		f.FactoryReset = append(f.FactoryReset, c, 0)
+	}
+	return f
 }
 
 func screen(t *testing.T, err error) string {

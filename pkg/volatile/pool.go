@@ -29,6 +29,7 @@ type Partition struct {
 	UUID     string `json:"uuid,omitempty"` // of the btrfs, or "" if it is none
 	FSLabel  string `json:"label,omitempty"`
 	Checksum string `json:"-"` // of the btrfs, as in "crypto-sha256"
+	HasLog   bool   `json:"-"` // the btrfs has a log that a mount would replay
 	Problem  string `json:"-"` // why it is no btrfs that can be used
 	Disk     string `json:"disk"`
 	Offset   int64  `json:"-"` // bytes from the start of the disk

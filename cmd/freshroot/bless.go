@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshroot/freshroot/pkg/pool"
+	"github.com/freshroot/freshroot/pkg/subvol"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+func blessCommand() *cobra.Command {
+	var giveBack bool
+	c := &cobra.Command{
+		Use:   "bless [--give-back]",
+		Short: "Say that the version that runs has booted well",
+		Long: `Take the boot counter off the version that runs: it has booted well, and is from now
+on booted without being counted. With systemd, freshroot-bless.service does it after
+boot-complete.target; other init systems call it when all that matters is up.
+
+With --give-back the version is not blessed, but gets the try of this boot back: the
+machine was shut down in order before the boot could be judged. Until it is blessed, a
+version gets back three tries at most.
+
+A counter that the boot loader keeps for its entry is left to systemd-bless-boot.
+
+Exit status: 0 if it is so now, or was before; 1 if it could not be done, 2 for wrong
+usage.`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			boot, err := readBoot()
+			if err != nil {
+				return fmt.Errorf("bless: %w", err)
+			}
+			if giveBack {
+				return boot.giveBack(c.OutOrStdout())
+			}
+			return boot.bless(c.OutOrStdout())
+		},
+	}
+	c.Flags().BoolVar(&giveBack, "give-back", false, "give the try of this boot back instead")
+	return c
+}
+
+// bless takes the counter off the version that runs.
+func (b bootRecord) bless(w io.Writer) error {
+	return b.changePool(func(dir *os.File) error {
+		entry, err := b.entry(dir)
+		if err != nil {
+			return fmt.Errorf("bless: %w", err)
+		}
+		now, err := pool.Bless(dir, entry)
+		if err != nil {
+			return fmt.Errorf("bless: %w", err)
+		}
+		return tellName(w, entry, now)
+	})
+}
+
+// giveBack gives the try of this boot back, if it still is what was counted.
+func (b bootRecord) giveBack(w io.Writer) error {
+	if b.CountedBy != volatile.CountedByInit {
+		_, err := fmt.Fprintf(w, "%s: this boot was not counted\n", b.Usr)
+		return err
+	}
+	return b.changePool(func(dir *os.File) error {
+		entry, err := b.entry(dir)
+		if err == nil && entry != b.Usr {
+			return tellName(w, entry, entry)
+		}
+		now := ""
+		if err == nil {
+			now, err = pool.GiveBack(dir, entry)
+		}
+		if err != nil {
+			return fmt.Errorf("give back: %w", err)
+		}
+		return tellName(w, entry, now)
+	})
+}
+
+func tellName(w io.Writer, before, now string) (err error) {
+	if before == now {
+		_, err = fmt.Fprintf(w, "%s stays as it is\n", now)
+	} else {
+		_, err = fmt.Fprintf(w, "%s is %s now\n", before, now)
+	}
+	return err
+}
+
+// entry is what the version that runs is called by now: its counter may have changed.
+func (b bootRecord) entry(dir *os.File) (string, error) {
+	entries, err := pool.Entries(dir)
+	if err != nil || slices.Contains(entries, b.Usr) {
+		return b.Usr, err
+	}
+	return one(entries, b.Usr)
+}
+
+// one returns the only golden master that a name stands for.
+func one(entries []string, name string) (string, error) {
+	found := volatile.Named(entries, name, subvol.HostArch())
+	if slices.Contains(found, name) {
+		return name, nil
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("%q is not in the pool", name)
+	case 1:
+		return found[0], nil
+	}
+	slices.Sort(found)
+	return "", fmt.Errorf("%q could be each of %s", name, strings.Join(found, " "))
+}
+
+func markBadCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "mark-bad VERSION",
+		Short: "Spend all tries of a version, so that another one is booted",
+		Long: `Spend all tries of a version of the pool that this machine runs from. It is booted
+again only if nothing better is left, or when it is blessed. VERSION is what
+freshroot.usr= takes: 1.2, org.example.os:1.2 or a full name.
+
+Exit status: 0 if it is bad now, 1 if it could not be done, 2 for wrong usage.`,
+		Example: "  freshroot mark-bad 1.2 && reboot",
+		Args:    arguments(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			boot, err := readBoot()
+			if err != nil {
+				return fmt.Errorf("mark bad: %w", err)
+			}
+			return boot.markBad(c.OutOrStdout(), args[0])
+		},
+	}
+}
+
+// markBad spends the tries of a version.
+func (b bootRecord) markBad(w io.Writer, name string) error {
+	if name == "" {
+		return usageError{errors.New("VERSION is empty")}
+	}
+	return b.changePool(func(dir *os.File) error {
+		entries, err := pool.Entries(dir)
+		if err != nil {
+			return err
+		}
+		entry, err := one(entries, name)
+		if err != nil {
+			return fmt.Errorf("mark bad: %w", err)
+		}
+		now, err := pool.MarkBad(dir, entry)
+		if err != nil {
+			return fmt.Errorf("mark bad: %w", err)
+		}
+		return tellName(w, entry, now)
+	})
+}

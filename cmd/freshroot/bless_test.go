@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/pool"
+	"github.com/freshroot/freshroot/pkg/volatile"
+	"github.com/freshroot/freshroot/qemu-tests/image"
+)
+
+const v = "usr:org.example.os:x86-64:"
+
+// runningFrom makes a pool, mounts it as a boot with a mode does, and returns the record
+// that the boot of a member would leave.
+func runningFrom(t *testing.T, mode volatile.Mode, usr string, members ...string) bootRecord {
+	t.Helper()
+	testfs.Root(t)
+	path := filepath.Join(t.TempDir(), "disk.img")
+	partition := image.Pool(func(top string) error {
+		for _, m := range members {
+			path := filepath.Join(top, m)
+			if err := errors.Join(image.Subvolume(path), image.SetReadOnly(path, true)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	err := image.Create(path, image.Spec{SizeMiB: 160, Partitions: []image.Partition{partition}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := device.ReadDisk(path).Partitions[0]
+	loop := strings.TrimSpace(testfs.Run(t, "losetup", "--find", "--show",
+		"--offset", fmt.Sprint(part.Offset), path))
+	t.Cleanup(func() { testfs.Run(t, "losetup", "--detach", loop) })
+	readOnly, options := volatile.PoolMount(volatile.Options{Mode: mode}, part.HasLog)
+	flags := uintptr(0)
+	if readOnly {
+		flags = unix.MS_RDONLY
+	}
+	dir := t.TempDir()
+	if err := unix.Mount(loop, dir, "btrfs", flags, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	b := bootRecord{Mode: mode, Usr: usr, CountedBy: volatile.CountedByInit}
+	b.Pool.Device, b.Pool.Disk = loop, dir // where the tests look
+	return b
+}
+
+// members lists what is in the pool of a record.
+func members(t *testing.T, b bootRecord) (list []string) {
+	t.Helper()
+	list, err := pool.Entries(testfs.Open(t, b.Pool.Disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(list)
+	return slices.DeleteFunc(list, func(name string) bool { return name == ".freshroot" })
+}
+
+func TestIntegrationBless(t *testing.T) {
+	for _, mode := range []volatile.Mode{volatile.No, volatile.Yes, volatile.Overlay} {
+		b := runningFrom(t, mode, v+"2+1-2", v+"2+1-2", v+"1")
+		for _, want := range []string{
+			v + "2+1-2 is " + v + "2 now\n", v + "2 stays as it is\n",
+		} {
+			var out strings.Builder
+			err := b.bless(&out)
+			if diff := cmp.Diff(want, out.String()); diff != "" || err != nil {
+				t.Errorf("%s: error %v (-want +got):\n%s", mode, err, diff)
+			}
+		}
+		if diff := cmp.Diff([]string{v + "1", v + "2"}, members(t, b)); diff != "" {
+			t.Errorf("%s: (-want +got):\n%s", mode, diff)
+		}
+		var st unix.Statfs_t
+		if err := unix.Statfs(b.Pool.Disk, &st); err != nil {
+			t.Fatal(err)
+		}
+		if readOnly := st.Flags&unix.ST_RDONLY != 0; readOnly != (mode != volatile.No) {
+			t.Errorf("%s: the pool is read-only afterwards: %v", mode, readOnly)
+		}
+	}
+}
+
+func TestIntegrationGiveBack(t *testing.T) {
+	b := runningFrom(t, volatile.Yes, v+"2+1-2", v+"2+1-2", v+"1")
+	for _, want := range []string{
+		v + "2+1-2 is " + v + "2+2-1 now\n", v + "2+2-1 stays as it is\n",
+	} {
+		var out strings.Builder
+		err := b.giveBack(&out)
+		if diff := cmp.Diff(want, out.String()); diff != "" || err != nil {
+			t.Errorf("error %v (-want +got):\n%s", err, diff)
+		}
+	}
+	b.CountedBy = volatile.CountedByLoader
+	var out strings.Builder
+	if err := b.giveBack(&out); err != nil || out.String() != b.Usr+": this boot was not counted\n" {
+		t.Errorf("counted by the boot loader: %q, error %v", out.String(), err)
+	}
+}
+
+func TestIntegrationMarkBad(t *testing.T) {
+	b := runningFrom(t, volatile.No, v+"2", v+"2", v+"1+2-1", "usr:other:x86-64:1", "usr:other:arm64:3")
+	for _, c := range []struct{ name, want string }{
+		{"2", v + "2 is " + v + "2+0 now\n"},
+		{"org.example.os:1", v + "1+2-1 is " + v + "1+0-1 now\n"},
+		{"usr:other:arm64:3", "usr:other:arm64:3 is usr:other:arm64:3+0 now\n"},
+		{"1", `mark bad: "1" could be each of usr:org.example.os:x86-64:1+0-1 usr:other:x86-64:1`},
+		{"other", `mark bad: "other" is not in the pool`},
+		{"9", `mark bad: "9" is not in the pool`},
+		{"", "VERSION is empty"},
+	} {
+		var out strings.Builder
+		if err := b.markBad(&out, c.name); err != nil {
+			out.WriteString(err.Error())
+		}
+		if diff := cmp.Diff(c.want, out.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+// TestBlessElsewhere is for machines that were booted in another way.
+func TestBlessElsewhere(t *testing.T) {
+	if _, err := os.Stat(bootFile); err == nil {
+		t.Skip("freshroot booted this machine")
+	}
+	for _, args := range [][]string{{"bless"}, {"mark-bad", "1"}, {"bless", "--give-back"}} {
+		if _, err := run(t, args...); !errors.Is(err, errNotBooted) {
+			t.Errorf("%q: error %v", args, err)
+		}
+	}
+	var usage usageError
+	if _, err := run(t, "mark-bad"); !errors.As(err, &usage) {
+		t.Errorf("mark-bad without a version: %v", err)
+	}
+}

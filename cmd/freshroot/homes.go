@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshroot/freshroot/pkg/instance"
+	"github.com/freshroot/freshroot/pkg/subvol"
+)
+
+func homesCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "home",
+		Short: "Manage the homes of a pool",
+		Long: `Manage home members. Each is mounted at /home/USER at boot, in every instance, with
+volatile=no and volatile=state; freshroot.home=none leaves them out.`,
+	}
+	c.AddCommand(homeListCommand(), homeCreateCommand(), homeDeleteCommand())
+	return group(c)
+}
+
+// homeInfo is a home for programs.
+type homeInfo struct {
+	User  string `json:"user"`
+	UID   uint32 `json:"uid"`
+	GID   uint32 `json:"gid"`
+	Entry string `json:"entry"`
+}
+
+func homeListCommand() *cobra.Command {
+	var o memberOptions
+	return o.flags(&cobra.Command{
+		Use:     "list [flags]",
+		Short:   "List the homes",
+		Example: "  freshroot home list --json",
+		Args:    arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.with(func(m *openedPool) error { return m.listHomes(c.OutOrStdout(), o.json) })
+		},
+	})
+}
+
+func (m *openedPool) listHomes(w io.Writer, asJSON bool) error {
+	list := []homeInfo{}
+	for _, h := range m.of(subvol.Home) {
+		list = append(list, homeInfo{h.Name, h.UID, h.GID, h.entry})
+	}
+	if asJSON {
+		return printJSON(w, list)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "USER\tUID\tGID")
+	for _, h := range list {
+		fmt.Fprintf(table, "%s\t%d\t%d\n", h.User, h.UID, h.GID)
+	}
+	return table.Flush()
+}
+
+func homeCreateCommand() *cobra.Command {
+	var o memberOptions
+	return o.poolFlag(&cobra.Command{
+		Use:   "create [flags] USER:UID:GID",
+		Short: "Make an empty home for a user",
+		Long: `Make an empty home that belongs to the user and that nobody else may look into. It is
+mounted at the next boot. Users are not made: that is for sysusers.d or useradd.`,
+		Example: "  freshroot home create ada:1000:1000",
+		Args:    arguments(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			home, err := subvol.Parse(string(subvol.Home) + ":" + args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			return o.with(func(m *openedPool) error { return m.createHome(home) })
+		},
+	})
+}
+
+// createHome refuses a second home of a user, of which neither would be mounted.
+func (m *openedPool) createHome(home subvol.Member) error {
+	for _, h := range m.of(subvol.Home) {
+		if h.Name == home.Name {
+			return fmt.Errorf("%s has a home already: %s", h.Name, h.entry)
+		}
+	}
+	return instance.CreateHome(m.top, home)
+}
+
+func homeDeleteCommand() *cobra.Command {
+	var o memberOptions
+	return o.poolFlag(&cobra.Command{
+		Use:     "delete [flags] USER...",
+		Short:   "Delete homes for good",
+		Long:    `Delete homes with all that is in them, at once and for good.`,
+		Example: "  freshroot home delete ada",
+		Args:    arguments(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return o.with(func(m *openedPool) error { return m.delete(subvol.Home, args) })
+		},
+	})
+}

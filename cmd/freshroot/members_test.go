@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/instance"
+	"github.com/freshroot/freshroot/pkg/reset"
+	"github.com/freshroot/freshroot/pkg/subvol"
+)
+
+// toolPool is a pool with one version, for the tool to work on.
+func toolPool(t *testing.T) string {
+	t.Helper()
+	old := unix.Umask(0o022)
+	t.Cleanup(func() { unix.Umask(old) })
+	dir := testfs.Btrfs(t, 128)
+	usr := filepath.Join(dir, "usr:org.example.os:"+subvol.HostArch()+":1.0")
+	testfs.Run(t, "btrfs", "-q", "subvolume", "create", usr)
+	err := writeTree(usr, map[string]string{
+		"share/factory/etc/hosts": "f", "share/factory/var/lib/db": "f",
+		"lib/freshroot/keep.d/a.conf": "/var/lib/app/ reset\n!/var/lib/app/cache reset\n/etc/app.* reset\n",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testfs.Run(t, "btrfs", "property", "set", usr, "ro", "true")
+	return dir
+}
+
+// tool runs the tool on a pool.
+func tool(pool string, args ...string) (string, error) {
+	var out bytes.Buffer
+	c := rootCommand()
+	c.SetArgs(append(args, "--pool", pool))
+	c.SetOut(&out)
+	c.SetErr(&out)
+	err := c.Execute()
+	return out.String(), err
+}
+
+func mustTool(t *testing.T, pool string, args ...string) string {
+	t.Helper()
+	out, err := tool(pool, args...)
+	if err != nil {
+		t.Fatalf("freshroot %q: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+func rootName(name string) string { return "root:" + name + ":org.example.os:" + subvol.HostArch() }
+
+// TestIntegrationRoots follows instances through their lives.
+func TestIntegrationRoots(t *testing.T) {
+	pool := toolPool(t)
+	mustTool(t, pool, "root", "create", "default")
+	if err := os.WriteFile(filepath.Join(pool, rootName("default"), "etc/mine"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mustTool(t, pool, "root", "clone", "default", "fair")
+	mustTool(t, pool, "root", "rename", rootName("fair"), "show")
+	mustTool(t, pool, "root", "create", "third", "--usr", "1.0")
+	arch := subvol.HostArch()
+	want := "NAME     VENDOR          ARCH" + strings.Repeat(" ", max(0, len(arch)-4)) + "  VERSION  RUNNING\n"
+	for _, name := range []string{"default", "show   ", "third  "} {
+		want += name + "  org.example.os  " + arch + "  1.0      no\n"
+	}
+	if diff := cmp.Diff(want, mustTool(t, pool, "root", "list")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	mustTool(t, pool, "root", "delete", "default", "third")
+	var list []rootInfo
+	if err := json.Unmarshal([]byte(mustTool(t, pool, "root", "list", "--json")), &list); err != nil {
+		t.Fatal(err)
+	}
+	left := []rootInfo{{"show", "org.example.os", arch, "1.0", false, rootName("show")}}
+	if diff := cmp.Diff(left, list); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := os.Stat(filepath.Join(pool, rootName("show"), "etc/mine")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestIntegrationHomes(t *testing.T) {
+	pool := toolPool(t)
+	if diff := cmp.Diff("[]\n", mustTool(t, pool, "home", "list", "--json")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	mustTool(t, pool, "home", "create", "ada:1000:100")
+	mustTool(t, pool, "home", "create", "bob:1001:100")
+	mustTool(t, pool, "home", "delete", "bob")
+	want := "USER  UID   GID\nada   1000  100\n"
+	if diff := cmp.Diff(want, mustTool(t, pool, "home", "list")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestIntegrationMembersRefused has what is no mistake of usage, and is refused.
+func TestIntegrationMembersRefused(t *testing.T) {
+	pool := toolPool(t)
+	mustTool(t, pool, "root", "create", "default")
+	mustTool(t, pool, "home", "create", "ada:1000:100")
+	if err := os.Mkdir(filepath.Join(pool, "root:default:org.other:x86-64"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"exists":                       {"root", "create", "default"},
+		"ambiguous":                    {"root", "delete", "default"},
+		`no instance named "nope"`:     {"root", "delete", rootName("default"), "nope"},
+		"has a home already":           {"home", "create", "ada:1:1"},
+		`no home named "bob"`:          {"home", "delete", "bob"},
+		`of "` + rootName("default"):   {"reset", "--undo", "--instance", rootName("default")},
+		`no instance named "elsewhere`: {"reset", "--instance", "elsewhere"},
+	} {
+		if out, err := tool(pool, args...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q\n%s", args, err, want, out)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(pool, rootName("default"))); err != nil {
+		t.Error("one of two was deleted: ", err)
+	}
+}
+
+func TestMembersUsage(t *testing.T) {
+	testfs.Root(t)
+	for _, args := range [][]string{
+		{"root"}, {"root", "create"}, {"root", "clone", "a"}, {"root", "nope"}, {"home", "create", "ada"},
+		{"home", "create", "../x:1:1"}, {"home", "create", "ada:65535:1"}, {"reset", "usr"}, {"reset", "var", "all"},
+		{"reset", "--undo", "var"}, {"trash", "nope"}, {"trash", "list", "x"},
+	} {
+		_, err := tool("/", args...)
+		var usage usageError
+		if !errors.As(err, &usage) {
+			t.Errorf("%q: %v, want a usage error", args, err)
+		}
+	}
+}
+
+const wantPreview = `a reset of /etc, /var and the rest of ROOT
+  goes   /etc: to the trash, and begins anew with the factory
+  goes   /home: to the trash, and begins anew with the factory
+  goes   /mnt: to the trash, and begins anew with the factory
+  goes   /opt: to the trash, and begins anew with the factory
+  goes   /root: to the trash, and begins anew with the factory
+  goes   /srv: to the trash, and begins anew with the factory
+  goes   "/stray\x1b": to the trash, and begins anew with the factory
+  goes   /tmp: to the trash, and begins anew with the factory
+  goes   /var: to the trash, and begins anew with the factory
+  stays  /etc/machine-id: "/etc/machine-id update reset" (built in)
+  stays  /var/lib/app: "/var/lib/app/ reset" (/usr/lib/freshroot/keep.d/a.conf:1)
+  stays  /etc/app.one: "/etc/app.* reset" (/usr/lib/freshroot/keep.d/a.conf:3)
+`
+
+// TestIntegrationResetCommand asks, and lets the library do what the init would.
+func TestIntegrationResetCommand(t *testing.T) {
+	pool := toolPool(t)
+	mustTool(t, pool, "root", "create", "default")
+	root := rootName("default")
+	err := writeTree(filepath.Join(pool, root), map[string]string{
+		"etc/machine-id": "id", "etc/app.one": "", "var/lib/app/cache/x": "", "stray\x1b": "",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.ReplaceAll(wantPreview, "ROOT", root)
+	if diff := cmp.Diff(want, mustTool(t, pool, "reset", "--dry-run")); diff != "" {
+		t.Errorf("dry run (-want +got):\n%s", diff)
+	}
+	var preview resetPreview
+	if err := json.Unmarshal([]byte(mustTool(t, pool, "reset", "var", "--dry-run", "--json")), &preview); err != nil {
+		t.Fatal(err)
+	}
+	wantVar := resetPreview{root, reset.Var, "", []string{"/var"},
+		[]resetStays{{"/var/lib/app", "/var/lib/app/ reset", "/usr/lib/freshroot/keep.d/a.conf:1"}}}
+	if diff := cmp.Diff(wantVar, preview); diff != "" {
+		t.Errorf("dry run of /var (-want +got):\n%s", diff)
+	}
+	top := testfs.Open(t, pool)
+	if r, err := instance.ReadRequest(top, root); r != (reset.Request{}) || err != nil {
+		t.Errorf("a dry run has left %v, %v", r, err)
+	}
+	said := mustTool(t, pool, "reset", "var", "--at-boot")
+	if diff := cmp.Diff("the next boot of "+root+" resets /var\n", said); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if r, err := instance.ReadRequest(top, root); r.Reset != reset.Var || err != nil {
+		t.Errorf("what was asked for is %v, %v", r, err)
+	}
+}
+
+// TestIntegrationTrash fills the trash and empties it.
+func TestIntegrationTrash(t *testing.T) {
+	pool := toolPool(t)
+	mustTool(t, pool, "root", "create", "default")
+	trash := filepath.Join(pool, ".freshroot/trash")
+	root := rootName("default")
+	entries := []string{root + "@2-20261123T231500Z.var", root + "@10-19700101T000000Z.all"}
+	for _, name := range append(entries, "by hand") {
+		if err := os.MkdirAll(filepath.Join(trash, name, "lib"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "THROWN AWAY          WHAT  ENTRY\n2026-11-23 23:15:00  var   " + entries[0] +
+		"\n1970-01-01 00:00:00  all   " + entries[1] + "\n"
+	if diff := cmp.Diff(want, mustTool(t, pool, "trash", "list")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var asked asked
+	if err := json.Unmarshal([]byte(mustTool(t, pool, "reset", "--undo", "--json")), &asked); err != nil || asked.Undo != entries[1] {
+		t.Errorf("asked for %+v, %v", asked, err)
+	}
+	for i, args := range [][]string{{"trash", "purge"}, {"trash", "purge", "--all"}, {"trash", "purge"}} {
+		want := append(entries, "")[i]
+		if want != "" {
+			want = "deleted " + want + "\n"
+		}
+		if diff := cmp.Diff(want, mustTool(t, pool, args...)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", args, diff)
+		}
+	}
+	left, err := os.ReadDir(trash)
+	if err != nil || len(left) != 1 || left[0].Name() != "by hand" {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}

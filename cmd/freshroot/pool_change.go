@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+// changePool lets f change the pool that this machine runs from. A pool that nothing
+// of this boot writes to is protected again afterwards, for volatile=yes promises it.
+func (b bootRecord) changePool(f func(pool *os.File) error) error {
+	if err := needsRoot("changing the pool"); err != nil {
+		return err
+	}
+	mounted, err := openPool(b.Pool.Device)
+	if err != nil {
+		return err
+	}
+	defer mounted.Close()
+	pool, err := rootfs.OpenDir(mounted, ".") // the other one cannot be listed
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	err = f(pool)
+	if b.Mode == volatile.Overlay || b.Mode == volatile.Yes && b.Instance == "" {
+		err = errors.Join(err, protect(pool))
+	}
+	return err
+}
+
+// protect makes a file system read-only, wherever it is mounted.
+func protect(dir *os.File) error {
+	fs, err := unix.Fspick(int(dir.Fd()), "", unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)
+	if err == nil {
+		defer unix.Close(fs)
+		err = errors.Join(unix.FsconfigSetFlag(fs, "ro"), unix.FsconfigReconfigure(fs))
+	}
+	if err != nil {
+		return fmt.Errorf("remount btrfs %s (ro): %w", dir.Name(), err)
+	}
+	return nil
+}
+
+// readPool shows the pool that this machine runs from to f, without changing it: a
+// second mount as it is mounted already, read-only where that is.
+func (b bootRecord) readPool(f func(pool *os.File) error) error {
+	if err := needsRoot("looking at the pool"); err != nil {
+		return err
+	}
+	p := volatile.Partition{Device: b.Pool.Device}
+	return withPool(b.Pool.Device, p, f)
+}

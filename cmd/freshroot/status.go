@@ -1,0 +1,139 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshroot/freshroot/pkg/pool"
+	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/subvol"
+)
+
+// statusOptions are the flags of the command.
+type statusOptions struct{ json, warnings bool }
+
+func statusCommand() *cobra.Command {
+	var o statusOptions
+	c := &cobra.Command{
+		Use:   "status [flags]",
+		Short: "Show what runs, why, and what the next boot may choose from",
+		Long: `Show the version that runs and why it was picked, whether it is blessed, the mode and
+the instance, the other versions of the pool, what is asked of the next boot, how long
+the last one took, and warnings: of the boot, and of what runs full.
+
+The pool is looked at only by root; the rest is for everybody.
+
+How much space a version takes for itself is expensive to find out, since versions
+share what is the same in them: "btrfs filesystem du -s" on a mounted pool tells.
+
+Exit status: 0; with --warnings 1 if there is one; 1 if freshroot did not boot this
+machine, 2 for wrong usage.`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.OutOrStdout()) },
+	}
+	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	c.Flags().BoolVar(&o.warnings, "warnings", false, "print only what runs full now")
+	return c
+}
+
+// bootStatus is all that is known, for programs.
+type bootStatus struct {
+	bootRecord
+	Blessed bool         `json:"blessed"`
+	Members []poolMember `json:"members,omitempty"` // not without root
+	Logs    []string     `json:"logs,omitempty"`    // versions whose log is kept
+	Pending []string     `json:"pending,omitempty"`
+	Space   *poolSpace   `json:"space,omitempty"`
+}
+
+func (o statusOptions) run(w io.Writer) error {
+	boot, err := readBoot()
+	if err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	space, full := lookAtSpace(boot)
+	if o.warnings {
+		for _, warning := range full {
+			fmt.Fprintln(w, warning)
+		}
+		if len(full) > 0 {
+			return errSaid
+		}
+		return nil
+	}
+	status := bootStatus{bootRecord: boot, Space: space}
+	status.Warnings = append(status.Warnings, full...)
+	if os.Geteuid() == 0 {
+		err = boot.readPool(status.look)
+	}
+	status.judge()
+	if o.json {
+		return errors.Join(err, printJSON(w, status))
+	}
+	status.print(w, styleOf(w))
+	return err
+}
+
+// look reads what the pool says now.
+func (s *bootStatus) look(dir *os.File) error {
+	running, err := s.entry(dir)
+	if err != nil {
+		s.Warnings = append(s.Warnings, err.Error())
+	}
+	s.Members, err = listMembers(dir, s.Kernel, running)
+	if err != nil {
+		return err
+	}
+	for _, p := range s.Members {
+		if _, err := pool.Log(dir, p.Name); p.Kind == subvol.Usr && err == nil {
+			s.Logs = append(s.Logs, p.Name)
+		}
+	}
+	s.Pending = readPending(dir)
+	return nil
+}
+
+// judge says how the version that runs stands by now: as in the pool, or else as it was
+// booted.
+func (s *bootStatus) judge() {
+	for _, p := range s.Members {
+		if p.Running {
+			s.Usr, s.Tries = p.Name, p.Tries
+		}
+	}
+	s.Blessed = s.Tries == nil
+}
+
+// maxRequest bounds what is read of a request.
+const maxRequest = 256
+
+// readPending reads what was asked of the next boot: a file for each instance.
+func readPending(dir *os.File) (pending []string) {
+	requests, err := rootfs.OpenDir(dir, ".freshroot/requests")
+	if err != nil {
+		return nil
+	}
+	defer requests.Close()
+	names, err := requests.Readdirnames(100)
+	if err != nil {
+		return nil
+	}
+	files := rootfs.FS(requests)
+	for _, name := range names {
+		f, err := files.Open(name)
+		if err != nil {
+			continue
+		}
+		text, _ := io.ReadAll(io.LimitReader(f, maxRequest))
+		f.Close()
+		pending = append(pending, name+": "+strings.Join(strings.Fields(string(text)), " "))
+	}
+	slices.Sort(pending)
+	return pending
+}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/subvol"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+const wantStatus = `running   usr:org.example.os:x86-64:2+1-2
+          on trial until it is blessed: 2 made, 1 left
+          not "usr:org.example.os:x86-64:3+0-3": no tries left (+0-3)
+mode      volatile=state
+instance  root:default:org.example.os:x86-64
+pool      /dev/vda2, 1.0 GiB of 10.0 GiB free, metadata 50 % full
+others    usr:org.example.os:x86-64:3+0-3  bad: no tries left
+          usr:org.example.os:x86-64:1  good
+log       freshroot log show usr:org.example.os:x86-64:3+0-3
+pending   root:default:org.example.os:x86-64: reset var
+boot      1.75 s to the OS's init (kernel 0.50, early 0.01, root 1.00)
+warning   the pool is 90 % full: 1.0 GiB are free
+`
+
+// aStatus is one with something in each part.
+func aStatus() bootStatus {
+	space := poolSpace{Size: 10 << 30, Free: 1 << 30, MetadataTotal: 512 << 20, MetadataUsed: 256 << 20}
+	return bootStatus{
+		bootRecord: bootRecord{
+			Mode: volatile.State, Pool: bootPool{Device: "/dev/vda2"}, Usr: v + "2+1-2",
+			Tries: &tries{1, 2}, CountedBy: volatile.CountedByInit,
+			Instance: "root:default:org.example.os:x86-64", Warnings: space.warnings(),
+			Skipped: []volatile.Skipped{{Entry: v + "3+0-3", Reason: "no tries left (+0-3)"}},
+			Phases:  []timed{{"early", 0.5, 0.01}, {"root", 0.75, 1}},
+		},
+		Members: []poolMember{
+			{Kind: subvol.Root, Name: "root:default:org.example.os:x86-64"},
+			{Kind: subvol.Usr, Name: v + "3+0-3", State: stateBad, Reason: "no tries left"},
+			{Kind: subvol.Usr, Name: v + "2+1-2", State: stateTrial, Running: true},
+			{Kind: subvol.Usr, Name: v + "1", State: stateGood},
+		},
+		Logs:    []string{v + "3+0-3"},
+		Pending: []string{"root:default:org.example.os:x86-64: reset var"},
+		Space:   &space,
+	}
+}
+
+func TestStatusText(t *testing.T) {
+	var out strings.Builder
+	aStatus().print(&out, styleOf(&out))
+	if diff := cmp.Diff(wantStatus, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	out.Reset()
+	aStatus().print(&out, style(true))
+	for _, want := range []string{"\x1b[1mrunning\x1b[m   usr:", "\x1b[32mgood\x1b[m", "\x1b[31mbad\x1b[m"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("in colour it lacks %q:\n%q", want, out.String())
+		}
+	}
+}
+
+func TestStatusStanding(t *testing.T) {
+	for want, s := range map[string]bootStatus{
+		"blessed: it has booted well":                             {Blessed: true},
+		"bad: it never booted well, and there was nothing better": {bootRecord: bootRecord{Degraded: true}},
+		"on trial, counted by the boot loader": {
+			bootRecord: bootRecord{CountedBy: volatile.CountedByLoader}},
+		"on trial, and this boot could not be counted": {},
+	} {
+		if got := s.standing(false); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestStatusJSON sees the field names that programs rely on.
+func TestStatusJSON(t *testing.T) {
+	text, err := json.Marshal(aStatus())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		"usr", "mode", "tries", "counted_by", "blessed", "members", "pending", "space", "phases", "skipped",
+	} {
+		if _, ok := got[key]; !ok {
+			t.Errorf("%q is missing in %s", key, text)
+		}
+	}
+}
+
+// TestIntegrationStatusLook looks at a pool as it is mounted in each mode.
+func TestIntegrationStatusLook(t *testing.T) {
+	for _, mode := range []volatile.Mode{volatile.No, volatile.Yes} {
+		t.Run(string(mode), func(t *testing.T) {
+			b := runningFrom(t, mode, v+"2+1-2", v+"2+1-2", v+"1", v+"3+0-3", "usr:x:arm64:1", "junk\n")
+			s := bootStatus{bootRecord: b}
+			if err := b.readPool(s.look); err != nil {
+				t.Fatal(err)
+			}
+			s.judge()
+			if s.Blessed || *s.Tries != (tries{1, 2}) || s.Usr != v+"2+1-2" {
+				t.Errorf("before: %+v", s)
+			}
+			if err := b.bless(&strings.Builder{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.readPool(s.look); err != nil {
+				t.Fatal(err)
+			}
+			s.judge()
+			if !s.Blessed || s.Usr != v+"2" {
+				t.Errorf("after: %+v", s)
+			}
+			var got []string
+			for _, p := range s.Members {
+				got = append(got, p.Name+" "+p.describe(false))
+			}
+			want := []string{
+				v + "3+0-3 bad: no tries left", v + "2 running, good", v + "1 good",
+				"usr:x:arm64:1 unusable: other architecture", "junk\n no member, left alone",
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("versions (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestIntegrationLastTry tells a version on its last try from one that is bad.
+func TestIntegrationLastTry(t *testing.T) {
+	b := runningFrom(t, volatile.Yes, v+"2+0-3", v+"2+0-3", v+"1+0-3")
+	s := bootStatus{bootRecord: b}
+	if err := b.readPool(s.look); err != nil {
+		t.Fatal(err)
+	}
+	got := []string{s.Members[0].describe(false), s.Members[1].describe(false)}
+	want := []string{"running, on trial: no try is left after this one", "bad: no tries left"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestIntegrationReadPending(t *testing.T) {
+	top := testfs.Open(t, t.TempDir())
+	if got := readPending(top); got != nil {
+		t.Errorf("no requests: %q", got)
+	}
+	dir := filepath.Join(top.Name(), ".freshroot/requests")
+	err := errors.Join(os.MkdirAll(dir, 0o700), os.Symlink("/etc/passwd", filepath.Join(dir, "link")),
+		os.WriteFile(filepath.Join(dir, "root:b:v:a"), []byte("reset  var\n"), 0o600),
+		os.WriteFile(filepath.Join(dir, "root:a:v:a"), []byte(strings.Repeat("x", 2*maxRequest)), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"root:a:v:a: " + strings.Repeat("x", maxRequest), "root:b:v:a: reset var"}
+	if diff := cmp.Diff(want, readPending(top)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSpaceWarnings(t *testing.T) {
+	for _, c := range []struct {
+		space poolSpace
+		want  []string
+	}{
+		{poolSpace{Size: 100 << 20, Free: 50 << 20}, nil},
+		{poolSpace{}, nil},
+		{poolSpace{Size: 100 << 20, Free: 5 << 20}, []string{"the pool is 95 % full: 5.0 MiB are free"}},
+		{poolSpace{Size: 1000 << 20, Free: 110 << 20, MetadataTotal: 200 << 20, MetadataUsed: 190 << 20}, []string{
+			"the metadata of the pool is 95 % full: btrfs balance start -dusage=10 may make room"}},
+		{poolSpace{Size: 1000 << 20, Free: 500 << 20, MetadataTotal: 200 << 20, MetadataUsed: 190 << 20}, nil},
+	} {
+		if diff := cmp.Diff(c.want, c.space.warnings()); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", c.space, diff)
+		}
+	}
+}
+
+// TestIntegrationTmpfsWarnings fills a tmpfs.
+func TestIntegrationTmpfsWarnings(t *testing.T) {
+	dir := testfs.Tmpfs(t, "size=1m,nr_inodes=100")
+	look := func() []string {
+		var st unix.Statfs_t
+		if err := unix.Statfs(dir, &st); err != nil {
+			t.Fatal(err)
+		}
+		return tmpfsWarnings("/", st)
+	}
+	if got := look(); got != nil {
+		t.Errorf("empty: %q", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "x"), make([]byte, 1000<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"/ is in RAM and 97 % full: allow more with freshroot.tmpfs="}
+	if diff := cmp.Diff(want, look()); diff != "" {
+		t.Errorf("full (-want +got):\n%s", diff)
+	}
+}
+
+func TestIntegrationMeasurePool(t *testing.T) {
+	got, err := measurePool(testfs.Btrfs(t, 256))
+	if err != nil || got.Size == 0 || got.Free == 0 || got.MetadataTotal < got.MetadataUsed || got.MetadataUsed == 0 {
+		t.Errorf("got %+v, error %v", got, err)
+	}
+}
+
+const wantList = `MEMBER                             STATE
+usr:org.example.os:x86-64:10+2-1   on trial: tries left: 2
+usr:org.example.os:x86-64:9        good
+root:default:org.example.os:arm64
+"\x1b[2J"                          no member, left alone
+`
+
+func TestIntegrationList(t *testing.T) {
+	disk := newPool(t, 512, v+"9", v+"10+2-1", "root:default:org.example.os:arm64", "\x1b[2J")
+	out, err := run(t, "list", disk)
+	if diff := cmp.Diff(wantList, out); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+	out, err = run(t, "list", "--json", disk)
+	var got []poolMember
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &got)); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 4 || got[0].State != stateTrial || *got[0].Tries != (tries{2, 1}) || got[1].Version != "9" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestStyle(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if styleOf(f) || styleOf(&strings.Builder{}) {
+		t.Error("colours in a file")
+	}
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer terminal.Close()
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
+	if !styleOf(terminal) {
+		t.Error("no colours on a terminal")
+	}
+	for key, value := range map[string]string{"NO_COLOR": "1", "TERM": "dumb"} {
+		t.Run(key, func(t *testing.T) {
+			t.Setenv(key, value)
+			if styleOf(terminal) {
+				t.Errorf("colours with %s=%s", key, value)
+			}
+		})
+	}
+}

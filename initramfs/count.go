@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/pool"
+	"github.com/freshroot/freshroot/pkg/subvol"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+// loaderCounts asks the firmware whether the boot loader counts tries.
+func (b *boot) loaderCounts() (counts bool) {
+	err := b.askFirmware(func() error {
+		counts = device.LoaderCounts(efivars)
+		return nil
+	})
+	if err != nil {
+		b.warn(err.Error())
+	}
+	return counts
+}
+
+// countTry does the steps up to the one that counts, and takes them off the plan. A
+// pool that cannot be written to must not keep the machine down: then the plan is made
+// anew, without counting.
+func (b *boot) countTry() error {
+	last := slices.IndexFunc(b.plan.Steps, func(s volatile.Step) bool {
+		_, is := s.(volatile.Count)
+		return is
+	})
+	err := b.doAll(b.plan.Steps[:last+1])
+	if err == nil {
+		b.plan.Steps = b.plan.Steps[last+1:]
+		return nil
+	}
+	b.warn("this try is not counted: " + err.Error())
+	b.uncountable = true
+	return b.pick()
+}
+
+// count takes a try from the golden master. From then on it has another name.
+func (b *boot) count(s volatile.Count) error {
+	dir, err := os.Open(volatile.PoolDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := pool.Rename(dir, s.From, s.To); err != nil {
+		return err
+	}
+	m, err := subvol.Parse(s.To)
+	if err != nil {
+		return err
+	}
+	b.plan.Usr.Entry, b.plan.Usr.Member = s.To, m
+	b.log.info(fmt.Sprintf("%s is not blessed yet; tries left after this one: %d",
+		m.Version, m.Tries.Left))
+	b.rebootOnPanic()
+	return nil
+}
+
+// panicDelay is how many seconds a panic of the kernel stays on the screen.
+const panicDelay = 10
+
+// rebootOnPanic makes the kernel reboot when it panics, where the command line does not
+// say what it shall do: the next try, or the version before, may boot.
+func (b *boot) rebootOnPanic() {
+	if _, set := b.params.Last("panic"); set {
+		return
+	}
+	err := os.WriteFile("/proc/sys/kernel/panic", []byte(strconv.Itoa(panicDelay)), 0)
+	if err != nil {
+		b.warn(err.Error())
+	}
+}
+
+// describeTries tells of a counter, nil if there is none.
+func describeTries(t subvol.Tries) any {
+	if !t.Counted {
+		return nil
+	}
+	return []field{{"left", int(t.Left)}, {"done", int(t.Done)}}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/facts"
+	"github.com/freshroot/freshroot/pkg/instance"
+	"github.com/freshroot/freshroot/pkg/mount"
+	"github.com/freshroot/freshroot/pkg/reset"
+	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+// readFirmware reads by what systemd asks the firmware to remember a factory reset.
+func (b *boot) readFirmware() {
+	for name, value := range map[string]*[]byte{
+		reset.FactoryReset:        &b.firmware.FactoryReset,
+		reset.FactoryResetRequest: &b.firmware.FactoryResetRequest,
+	} {
+		var err error
+		if *value, err = device.ReadVariable(efivars, name, reset.MaxVariable); err != nil {
+			b.warn(err.Error())
+		}
+	}
+}
+
+// renew resets the instance or brings an old state back. If that fails, the boot goes on
+// with what there is: who asked for it sees that it was not done, and it is asked for
+// again at the next boot.
+func (b *boot) renew(step volatile.Step) {
+	pool, err := os.Open(volatile.PoolDir)
+	if err == nil {
+		defer pool.Close()
+	}
+	switch s := step.(type) {
+	case volatile.Reset:
+		b.record.reset = []field{{"scope", string(s.Scope)}, {"why", s.Why}}
+		if err == nil {
+			err = b.reset(pool, s)
+		}
+	case volatile.Undo:
+		b.record.reset = []field{{"undo", s.Entry}}
+		if err == nil {
+			err = b.undo(pool, s)
+		}
+	}
+	b.note("done", err == nil)
+	if err != nil {
+		b.warn("THE RESET OR UNDO WAS NOT DONE: " + err.Error())
+		b.note("error", err.Error())
+	}
+}
+
+// note adds to the record of the reset.
+func (b *boot) note(key string, value any) {
+	b.record.reset = append(b.record.reset, field{key, value})
+}
+
+// reset resets, and then forgets who asked for it. The old state's own keep list is
+// what it is asked about.
+func (b *boot) reset(pool *os.File, s volatile.Reset) error {
+	golden, err := rootfs.OpenDir(pool, b.plan.Usr.Entry)
+	if err != nil {
+		return err
+	}
+	defer golden.Close()
+	rules, problems := facts.Keep(pool, b.plan.Usr.Entry, s.Instance)
+	b.warnAll("keep list", problems)
+	target := instance.Target{
+		Pool: pool, Name: s.Instance, Usr: b.plan.Usr.Member, Golden: golden,
+	}
+	result, err := target.Reset(s.Scope, rules, time.Now())
+	b.note("trashed", result.Trashed)
+	b.note("spared", result.Spared)
+	if err != nil {
+		return err
+	}
+	spared := strings.Join(append([]string{"kept:"}, volatile.Clip(result.Spared)...), " ")
+	b.log.info(fmt.Sprintf("reset %s of %s, as %s asks for; %s", s.Scope, s.Instance,
+		strings.Join(s.Why, " and "), spared))
+	b.forget(pool, s)
+	return nil
+}
+
+// forget drops the requests that are fulfilled.
+func (b *boot) forget(pool *os.File, s volatile.Reset) {
+	var err error
+	if s.Request {
+		err = instance.DropRequest(pool, s.Instance)
+	}
+	if s.Firmware {
+		err = errors.Join(err, forgetFirmware())
+	}
+	b.warnForgotten(err)
+}
+
+// warnForgotten warns of a request that is fulfilled and cannot be dropped.
+func (b *boot) warnForgotten(err error) {
+	if err != nil {
+		b.warn("what is done now will be done once more at the next boot: " + err.Error())
+	}
+}
+
+// forgetFirmware deletes the variables.
+func forgetFirmware() error {
+	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if err := mount.Mount("efivarfs", efivars, "efivarfs", flags, ""); err != nil {
+		return err
+	}
+	defer mount.Unmount(efivars)
+	return errors.Join(device.DeleteVariable(efivars, reset.FactoryReset),
+		device.DeleteVariable(efivars, reset.FactoryResetRequest))
+}
+
+// undo brings an old state back. One that is no longer there is not asked for again.
+func (b *boot) undo(pool *os.File, s volatile.Undo) error {
+	entry, err := reset.ParseTrashed(s.Entry)
+	if err != nil {
+		return err
+	}
+	err = instance.Undo(pool, entry)
+	if err == nil {
+		b.log.info("brought back " + s.Entry)
+	}
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		b.warnForgotten(instance.DropRequest(pool, s.Instance))
+	}
+	return err
+}

@@ -1,0 +1,42 @@
+package device_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/device"
+)
+
+// TestIntegrationVariable has files in the place of variables, protected as efivarfs
+// protects them.
+func TestIntegrationVariable(t *testing.T) {
+	dir := testfs.Btrfs(t, 128)
+	const name = "FactoryReset-8cf2644b-4b0b-428f-9387-6d876050dc67"
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte("\x07\x00\x00\x001\x00"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	testfs.Run(t, "chattr", "+i", path)
+	for longest, want := range map[int64]string{4: "\x07\x00\x00\x001", 100: "\x07\x00\x00\x001\x00"} {
+		got, err := device.ReadVariable(dir, name, longest)
+		if diff := cmp.Diff(want, string(got)); diff != "" || err != nil {
+			t.Errorf("%d bytes: %v (-want +got):\n%s", longest, err, diff)
+		}
+	}
+	for range 2 { // the second one finds none
+		if err := device.DeleteVariable(dir, name); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("it is still there: %v", err)
+		}
+	}
+	if got, err := device.ReadVariable(dir, name, 100); got != nil || err != nil {
+		t.Errorf("read %q, %v", got, err)
+	}
+}

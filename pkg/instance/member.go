@@ -1,0 +1,167 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/btrfs"
+	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/subvol"
+)
+
+// Version returns the version whose factory the /etc of an instance is of, "" if that is
+// not known.
+func Version(pool *os.File, name string) string {
+	root, err := rootfs.OpenDir(pool, name)
+	if err != nil {
+		return ""
+	}
+	defer root.Close()
+	s, err := stampOf(root, "etc")
+	if err != nil || s.version == unknown {
+		return ""
+	}
+	m, _ := subvol.Parse(s.version)
+	return m.Version
+}
+
+// Clone copies an instance with all that it holds; both share their extents. The copy
+// appears whole or not at all.
+func Clone(pool *os.File, from, to string) error {
+	err := withStaging(pool, func(staging *os.File) error {
+		source, err := rootfs.OpenDir(pool, from)
+		if err != nil {
+			return err
+		}
+		defer source.Close()
+		if err := snapshotAll(staging, to, source); err != nil {
+			return err
+		}
+		return place(staging, pool, to)
+	})
+	if err != nil {
+		return fmt.Errorf("clone %q: %w", from, err)
+	}
+	return nil
+}
+
+// CreateHome makes an empty home member for a user.
+func CreateHome(pool *os.File, home subvol.Member) error {
+	name := home.String()
+	err := withStaging(pool, func(staging *os.File) error {
+		dir, err := newSubvolume(staging, name)
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		// Nobody else gets in, as useradd(8) has it where it is told nothing.
+		err = errors.Join(dir.Chown(int(home.UID), int(home.GID)), dir.Chmod(0o700))
+		if err != nil {
+			return err
+		}
+		return place(staging, pool, name)
+	})
+	if err != nil {
+		return fmt.Errorf("create %q: %w", name, err)
+	}
+	return nil
+}
+
+// Rename gives a member another name. What was asked for it, and what it has in the
+// trash, is still that of the old name.
+func Rename(pool *os.File, from, to string) error {
+	if err := renameat(pool, from, pool, to, unix.RENAME_NOREPLACE); err != nil {
+		return err
+	}
+	return sync(pool)
+}
+
+// Delete deletes a member, which is gone whole or not at all; and what was asked for it.
+func Delete(pool *os.File, name string) error {
+	err := withStaging(pool, func(staging *os.File) error {
+		if err := rename(pool, staging, name); err != nil {
+			return err
+		}
+		return errors.Join(sync(pool), DropRequest(pool, name))
+	})
+	if err != nil {
+		return fmt.Errorf("delete %q: %w", name, err)
+	}
+	return nil
+}
+
+// withStaging clears staging before and after.
+func withStaging(pool *os.File, f func(staging *os.File) error) error {
+	staging, err := openStaging(pool)
+	if err != nil {
+		return err
+	}
+	defer staging.Close()
+	if err := clearDir(staging); err != nil {
+		return err
+	}
+	return errors.Join(f(staging), clearDir(staging))
+}
+
+// place makes what was staged a member, when it is on the disk.
+func place(staging, pool *os.File, name string) error {
+	if err := sync(staging); err != nil {
+		return err
+	}
+	if err := rename(staging, pool, name); err != nil {
+		return err
+	}
+	return sync(pool)
+}
+
+// snapshotAll makes a snapshot of a subvolume and of those in it, for which a snapshot
+// only has empty directories. It protects those that are protected there.
+func snapshotAll(dir *os.File, name string, of *os.File) error {
+	if err := btrfs.Snapshot(dir, name, of); err != nil {
+		return err
+	}
+	made, err := rootfs.OpenDir(dir, name)
+	if err != nil {
+		return err
+	}
+	defer made.Close()
+	nested, err := btrfs.Nested(of)
+	if err != nil {
+		return err
+	}
+	for _, at := range nested {
+		if err := snapshotOne(made, of, at); err != nil {
+			return err
+		}
+	}
+	readOnly, err := btrfs.ReadOnly(of)
+	if err != nil || !readOnly {
+		return err
+	}
+	return btrfs.SetReadOnly(made, true)
+}
+
+// snapshotOne puts the snapshot of a nested subvolume in its place.
+func snapshotOne(made, of *os.File, at string) error {
+	source, err := rootfs.OpenDir(of, at)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	parent, err := rootfs.OpenDir(made, path.Dir(at))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	name := path.Base(at)
+	err = unix.Unlinkat(int(parent.Fd()), name, unix.AT_REMOVEDIR)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete %s/%s: %w", parent.Name(), name, err)
+	}
+	return snapshotAll(parent, name, source)
+}

@@ -1,0 +1,99 @@
+package instance_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/instance"
+	"github.com/freshroot/freshroot/pkg/reset"
+	"github.com/freshroot/freshroot/pkg/subvol"
+)
+
+const other = "root:other:org.example.os:x86-64"
+
+// TestIntegrationClone copies an instance that holds subvolumes in subvolumes, and sees
+// that the copy is updated like the original.
+func TestIntegrationClone(t *testing.T) {
+	m := twoVersions(t, 128)
+	m.boot("1")
+	m.customize()
+	testfs.Run(t, "btrfs", "-q", "subvolume", "create", m.path("var/lib/machines"))
+	testfs.Run(t, "btrfs", "-q", "subvolume", "create", m.path("var/lib/machines/a"))
+	m.edit(files{"var/lib/machines/a/file": "a"})
+	want := m.tree(m.root)
+	if err := instance.Clone(m.pool, name, other); err != nil {
+		t.Fatal(err)
+	}
+	m.clean()
+	if got := instance.Version(m.pool, other); got != "1" {
+		t.Errorf("version %q", got)
+	}
+	if err := instance.Clone(m.pool, name, other); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("cloned twice: %v", err)
+	}
+	m.clean()
+	if err := instance.Delete(m.pool, name); err != nil {
+		t.Fatal(err)
+	}
+	if err := instance.Rename(m.pool, other, name); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, m.tree(m.root)); diff != "" {
+		t.Errorf("the copy (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(mergedResult, m.boot("2")); diff != "" {
+		t.Errorf("its update (-want +got):\n%s", diff)
+	}
+}
+
+func TestIntegrationDelete(t *testing.T) {
+	m := newMachine(t, 128)
+	m.release("1", factory)
+	m.boot("1")
+	if err := instance.WriteRequest(m.pool, name, reset.Request{Reset: reset.All}); err != nil {
+		t.Fatal(err)
+	}
+	if err := instance.Delete(m.pool, name); err != nil {
+		t.Fatal(err)
+	}
+	m.clean()
+	if r, err := instance.ReadRequest(m.pool, name); r != (reset.Request{}) || err != nil {
+		t.Errorf("what was asked for it is left: %v, %v", r, err)
+	}
+	if n := strings.Count(testfs.Run(t, "btrfs", "subvolume", "list", m.pool.Name()), "\n"); n != 1 {
+		t.Errorf("%d subvolumes are left, want that of the OS", n)
+	}
+	for what, err := range map[string]error{
+		"delete": instance.Delete(m.pool, name), "rename": instance.Rename(m.pool, name, other),
+		"clone": instance.Clone(m.pool, name, other),
+	} {
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s what is not there: %v", what, err)
+		}
+	}
+}
+
+func TestIntegrationCreateHome(t *testing.T) {
+	m := newMachine(t, 128)
+	home := subvol.Member{Kind: subvol.Home, Name: "ada", UID: 1000, GID: 100}
+	if err := instance.CreateHome(m.pool, home); err != nil {
+		t.Fatal(err)
+	}
+	path := m.pool.Name() + "/home:ada:1000:100"
+	if got := testfs.Run(t, "stat", "-c", "%u %g %a %i", path); got != "1000 100 700 256\n" {
+		t.Errorf("made %s", got)
+	}
+	if err := os.WriteFile(path+"/file", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := instance.CreateHome(m.pool, home); !errors.Is(err, fs.ErrExist) || !exists(path+"/file") {
+		t.Errorf("made twice: %v", err)
+	}
+	m.clean()
+}

@@ -1,0 +1,55 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/rootfs"
+)
+
+// The reserve is a file without content that has space. A reset is what helps when the
+// disk is full, and it has to write a little itself before anything can be deleted.
+const (
+	reserveName = "reserve"
+	reserveSize = 4 << 20
+)
+
+// makeReserve sets space aside, if it is not yet.
+func makeReserve(pool *os.File) error {
+	own, err := makeDir(pool, control)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(own.Fd()), reserveName, flags, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("create %s/%s: %w", own.Name(), reserveName, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Fallocate(fd, 0, 0, reserveSize); err != nil {
+		// A file without space would be taken for the reserve.
+		return errors.Join(fmt.Errorf("set space aside: %w", err), removeAll(own, reserveName))
+	}
+	return nil
+}
+
+// spendReserve frees the space, and says whether there was any.
+func spendReserve(pool *os.File) bool {
+	own, err := rootfs.OpenDir(pool, control)
+	if err != nil {
+		return false
+	}
+	defer own.Close()
+	if _, err := unixLstat(own, reserveName); err != nil {
+		return false
+	}
+	// The space is free when the deletion is on the disk.
+	return removeAll(own, reserveName) == nil && sync(own) == nil
+}

@@ -1,0 +1,133 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/subvol"
+)
+
+// Rename gives a member another name, which no other one may have. It is on the disk
+// when the function returns, so that a try counts whatever comes after it.
+func Rename(pool *os.File, from, to string) error {
+	fd := int(pool.Fd())
+	if err := unix.Renameat2(fd, from, fd, to, unix.RENAME_NOREPLACE); err != nil {
+		return fmt.Errorf("rename %q to %q: %w", from, to, err)
+	}
+	if err := unix.Syncfs(fd); err != nil {
+		return fmt.Errorf("sync pool: %w", err)
+	}
+	return nil
+}
+
+// Bless takes the counter off a version: it has proven itself. What was given back to
+// it, and the log of an earlier try, is forgotten. It returns the name that it has then.
+func Bless(pool *os.File, entry string) (string, error) {
+	now, err := recount(pool, entry, func(subvol.Tries) subvol.Tries { return subvol.Tries{} })
+	if err != nil {
+		return "", err
+	}
+	return now, forget(pool, now)
+}
+
+// MarkBad spends all tries of a version, blessed or not. It returns its new name.
+func MarkBad(pool *os.File, entry string) (string, error) {
+	return recount(pool, entry, subvol.Tries.Spent)
+}
+
+// maxGivenBack is how many tries a version gets back until it is blessed: one that
+// fails in a way that looks like an orderly shutdown must not boot forever.
+const maxGivenBack = 3
+
+// ErrGivenBack says that a version got back as many tries as it may.
+var ErrGivenBack = fmt.Errorf("%d tries were given back already", maxGivenBack)
+
+// GiveBack gives a version the last try back. It returns its new name.
+func GiveBack(pool *os.File, entry string) (string, error) {
+	m, err := subvol.Parse(entry)
+	if err != nil || m.Tries.Back() == m.Tries {
+		return entry, err
+	}
+	// Noted first: should power go now, one try too few is given back.
+	if err := note(pool, blessed(m)); err != nil {
+		return "", fmt.Errorf("give %q a try back: %w", entry, err)
+	}
+	return recount(pool, entry, subvol.Tries.Back)
+}
+
+// recount changes the counter of a member. A name that stays is no error.
+func recount(pool *os.File, entry string, change func(subvol.Tries) subvol.Tries) (string, error) {
+	m, err := subvol.Parse(entry)
+	if err != nil {
+		return "", err
+	}
+	now, err := subvol.Recount(entry, change(m.Tries))
+	if err != nil || now == entry {
+		return now, err
+	}
+	return now, Rename(pool, entry, now)
+}
+
+// blessed is the name of a version that has proven itself, in its canonical form.
+func blessed(m subvol.Member) string {
+	m.Tries = subvol.Tries{}
+	return m.String()
+}
+
+// givenBack is the directory of files named like a version, with a byte for each try
+// that it got back.
+const givenBack = ".freshroot/given-back"
+
+// note adds a byte to the file of a version.
+func note(pool *os.File, version string) error {
+	if err := makeOwn(pool, givenBack); err != nil {
+		return err
+	}
+	dir, err := rootfs.OpenDir(pool, givenBack)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(dir.Fd()), version, flags, 0o600)
+	if err != nil {
+		return fmt.Errorf("open %s/%s: %w", givenBack, version, err)
+	}
+	f := os.NewFile(uintptr(fd), version)
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() >= maxGivenBack {
+		return ErrGivenBack
+	}
+	_, err = f.Write([]byte{'+'})
+	return err
+}
+
+// forget removes what was noted and logged of a version on trial.
+func forget(pool *os.File, entry string) error {
+	m, err := subvol.Parse(entry)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{givenBack, logs} {
+		dir, err := rootfs.OpenDir(pool, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		defer dir.Close()
+		if err := remove(dir, blessed(m)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
