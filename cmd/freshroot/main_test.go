@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestExitStatus runs the tool as people do, by its own name and by those of systemd.
+func TestExitStatus(t *testing.T) {
+	dir := t.TempDir()
+	tool := filepath.Join(dir, "freshroot")
+	if out, err := exec.Command("go", "build", "-o", tool, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for name := range systemdNames {
+		if err := os.Symlink(tool, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := "--root=" + t.TempDir()
+	for _, test := range []struct {
+		want int
+		argv []string
+	}{
+		{0, []string{"freshroot", "--version"}},
+		{0, []string{"freshroot", "tmpfiles", "--create", root}},
+		{1, []string{"freshroot", "plan", "/nonexistent"}},
+		{2, []string{"freshroot", "tmpfiles", "--bogus"}},
+		{2, []string{"freshroot", "bogus"}},
+		{0, []string{"systemd-tmpfiles", "--create", root}},
+		{1, []string{"systemd-tmpfiles", "--bogus"}},
+		{65, []string{"systemd-tmpfiles", "--create", root, "--inline", "bogus"}},
+		{0, []string{"systemd-sysusers", "--dry-run", root}},
+		{1, []string{"systemd-sysusers", "--bogus"}},
+		{1, []string{"systemd-sysusers", root, "--inline", "bogus"}},
+	} {
+		err := exec.Command(filepath.Join(dir, test.argv[0]), test.argv[1:]...).Run()
+		got := 0
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			got = exit.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", test.argv, diff)
+		}
+	}
+}
