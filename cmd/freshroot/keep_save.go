@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/keep"
 	"github.com/freshroot/freshroot/pkg/keep/bind"
@@ -76,7 +75,7 @@ func (b bootRecord) mayBeKept(name string, rules keep.Rules) error {
 
 // save copies into the instance. What is bound from there is saved already.
 func (b bootRecord) save(root *os.File, names []string) error {
-	pool, err := openPool(b.Pool.Device)
+	pool, err := mountNowhere(b.Pool.Device)
 	if err != nil {
 		return err
 	}
@@ -94,28 +93,4 @@ func (b bootRecord) save(root *os.File, names []string) error {
 		}
 	}
 	return errors.Join(failures...)
-}
-
-// openPool mounts the top level of a pool, writable, but nowhere: only who has the
-// descriptor sees it, and it goes when that is closed.
-func openPool(device string) (*os.File, error) {
-	fs, err := unix.Fsopen("btrfs", unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("open file system btrfs: %w", err)
-	}
-	defer unix.Close(fs)
-	err = errors.Join(
-		unix.FsconfigSetString(fs, "source", device),
-		unix.FsconfigSetString(fs, "subvolid", "5"))
-	if err == nil {
-		err = unix.FsconfigCreate(fs)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("mount btrfs %s (subvolid=5): %w", device, err)
-	}
-	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("mount btrfs %s (subvolid=5): %w", device, err)
-	}
-	return os.NewFile(uintptr(fd), device), nil
 }

@@ -94,7 +94,7 @@ func (o *memberOptions) open() (m *openedPool, err error) {
 	if info.IsDir() {
 		m.top, err = os.Open(path)
 	} else {
-		m.top, err = openPool(path)
+		m.top, err = mountNowhere(path)
 	}
 	return m, err
 }

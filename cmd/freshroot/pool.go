@@ -4,19 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/device"
-	"github.com/freshroot/freshroot/pkg/mount"
+	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
-// withPool shows the top level of a pool to f: mounted without a byte changing, and
-// in a mount namespace of its own, so that nobody else sees it and nothing is left
-// when the program ends in any way. disk is the device or the image that holds the
-// partition.
+// withPool shows the top level of a pool to f, mounted without a byte changing. disk
+// is the device or the image that holds the partition.
 func withPool(disk string, p volatile.Partition, f func(dir *os.File) error) error {
 	if os.Geteuid() != 0 {
 		return errors.New("reading the members of a pool needs root, to mount it read-only: try sudo")
@@ -26,14 +24,47 @@ func withPool(disk string, p volatile.Partition, f func(dir *os.File) error) err
 		return err
 	}
 	defer source.Close()
-	done := make(chan error)
-	go func() {
-		// The thread is not unlocked: it ends with the goroutine, and its namespace
-		// with the mount goes with it.
-		runtime.LockOSThread()
-		done <- inPrivateMount(source.Name(), f)
-	}()
-	return <-done
+	mounted, err := mountNowhere(source.Name(), "ro", "rescue=nologreplay")
+	if err != nil {
+		return err
+	}
+	defer mounted.Close()
+	dir, err := rootfs.OpenDir(mounted, ".") // the other one cannot be listed
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return f(dir)
+}
+
+// mountNowhere mounts the top level of a pool, but at no place: only who has the
+// descriptor sees it, and nothing is left when the program ends in any way.
+func mountNowhere(device string, options ...string) (*os.File, error) {
+	fs, err := unix.Fsopen("btrfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("open file system btrfs: %w", err)
+	}
+	defer unix.Close(fs)
+	options = append(options, "subvolid=5")
+	err = unix.FsconfigSetString(fs, "source", device)
+	for _, option := range options {
+		if key, value, ok := strings.Cut(option, "="); ok {
+			err = errors.Join(err, unix.FsconfigSetString(fs, key, value))
+		} else {
+			err = errors.Join(err, unix.FsconfigSetFlag(fs, option))
+		}
+	}
+	if err == nil {
+		err = unix.FsconfigCreate(fs)
+	}
+	var fd int
+	if err == nil {
+		fd, err = unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mount btrfs %s (%s): %w", device, strings.Join(options, ","), err)
+	}
+	return os.NewFile(uintptr(fd), device), nil
 }
 
 // blockDevice opens the block device of a partition, making one for an image.
@@ -52,32 +83,4 @@ func blockDevice(disk string, p volatile.Partition) (*os.File, error) {
 	}
 	defer f.Close()
 	return device.AttachLoop(f, device.Range{Offset: p.Offset, Size: p.Size})
-}
-
-func inPrivateMount(source string, f func(dir *os.File) error) error {
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("make mount namespace: %w", err)
-	}
-	if err := mount.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	target, err := os.MkdirTemp("", "freshroot-pool-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(target)
-	readOnly, options := volatile.PoolMount(volatile.Options{Mode: volatile.Yes}, true)
-	if !readOnly {
-		return errors.New("mount pool: it would be writable")
-	}
-	if err := mount.Mount(source, target, "btrfs", unix.MS_RDONLY, options); err != nil {
-		return err
-	}
-	defer mount.Unmount(target)
-	dir, err := os.Open(target)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return f(dir)
 }

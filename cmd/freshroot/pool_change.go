@@ -17,7 +17,7 @@ func (b bootRecord) changePool(f func(pool *os.File) error) error {
 	if err := needsRoot("changing the pool"); err != nil {
 		return err
 	}
-	mounted, err := openPool(b.Pool.Device)
+	mounted, err := mountNowhere(b.Pool.Device)
 	if err != nil {
 		return err
 	}

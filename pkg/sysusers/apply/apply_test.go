@@ -163,6 +163,7 @@ func TestPasswdLeadsOut(t *testing.T) {
 // TestLockLeadsOut sees that nothing is made through a planted lock file.
 func TestLockLeadsOut(t *testing.T) {
 	root, outside := t.TempDir(), filepath.Join(t.TempDir(), "made")
+	config("u a -").buildOwn(t, root)
 	etc("os-release", "").buildOwn(t, root)
 	if err := os.Symlink(outside, filepath.Join(root, "etc/.pwd.lock")); err != nil {
 		t.Fatal(err)
