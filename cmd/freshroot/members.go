@@ -1,10 +1,9 @@
 package main
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/freshroot/freshroot/pkg/btrfs"
 	"github.com/freshroot/freshroot/pkg/pool"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
@@ -40,16 +40,7 @@ func (o *memberOptions) flags(c *cobra.Command) *cobra.Command {
 type openedPool struct {
 	top     *os.File
 	entries []string
-	running running
-}
-
-// running is what the machine runs from this pool; nothing, if it is not this one.
-type running struct {
-	Instance string `json:"instance"`
-	Usr      string `json:"usr"`
-	Pool     struct {
-		Device string `json:"device"`
-	} `json:"pool"`
+	running bootRecord // of this machine, if it runs from this pool
 }
 
 // with opens the pool for f. The names are sorted.
@@ -68,48 +59,51 @@ func (o *memberOptions) with(f func(m *openedPool) error) error {
 		return err
 	}
 	slices.Sort(m.entries)
-	return f(m)
+	return errors.Join(f(m), m.running.restore(m.top))
 }
 
 // open opens the top level of the pool.
 func (o *memberOptions) open() (m *openedPool, err error) {
 	m = &openedPool{}
-	if err := m.running.read(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if m.running, err = readBoot(); err != nil && !errors.Is(err, errNotBooted) {
 		return nil, err
 	}
-	path := o.pool
+	path := cmp.Or(o.pool, m.running.Pool.Device)
 	if path == "" {
-		path = m.running.Pool.Device
-	}
-	if path == "" {
-		return nil, errors.New("freshroot did not boot this machine: name a pool with --pool")
+		return nil, fmt.Errorf("%w: name a pool with --pool", errNotBooted)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
-	}
-	if path != m.running.Pool.Device {
-		m.running = running{}
 	}
 	if info.IsDir() {
 		m.top, err = os.Open(path)
 	} else {
 		m.top, err = mountNowhere(path)
 	}
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	if err := m.identify(); err != nil {
+		m.top.Close()
+		return nil, err
+	}
+	return m, nil
 }
 
-// read reads the record that the init has left.
-func (r *running) read() error {
-	const file = "/run/freshroot/boot.json"
-	text, err := os.ReadFile(file)
-	if err != nil {
+// identify makes sure that it is a pool, and finds out whether this machine runs from
+// it, whatever the name that it was opened by.
+func (m *openedPool) identify() error {
+	if is, err := btrfs.IsTopLevel(m.top); err != nil {
 		return err
+	} else if !is {
+		return fmt.Errorf("%q is not the top level of a pool", m.top.Name())
 	}
-	if err := json.Unmarshal(text, r); err != nil {
-		return fmt.Errorf("read %s: %w", file, err)
+	uuid, err := btrfs.UUID(m.top)
+	if uuid != m.running.Pool.UUID {
+		m.running = bootRecord{}
 	}
-	return nil
+	return err
 }
 
 // of returns the members of a kind. Names that do not parse are left alone.
@@ -157,15 +151,16 @@ func describeKind(kind subvol.Kind) string {
 	return string(kind)
 }
 
-// usr picks the golden master that an instance is made with: the one that is running, or
-// the one that a boot would pick.
+// usr picks the golden master that an instance is made with: what is asked for, or the
+// one that is running, or the one that a boot would pick.
 func (m *openedPool) usr(pin string) (volatile.Usr, error) {
-	if pin == "" {
-		pin = m.running.Usr
-	}
 	arch := subvol.HostArch()
-	usr, _, err := volatile.PickUsr(m.entries, volatile.Options{Usr: pin}, arch,
+	usr, _, err := volatile.PickUsr(m.entries,
+		volatile.Options{Usr: cmp.Or(pin, m.running.Usr)}, arch,
 		func(entry string) error { return pool.CheckUsr(m.top, entry, "") })
+	if err == nil && !volatile.Fits(pin, usr.Member) {
+		return usr, fmt.Errorf("the pool has no %q that can be booted", pin)
+	}
 	return usr, err
 }
 

@@ -233,3 +233,30 @@ func TestIntegrationTrash(t *testing.T) {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }
+
+// TestIntegrationPoolNames opens one pool by its device and by where it is mounted.
+func TestIntegrationPoolNames(t *testing.T) {
+	dir := toolPool(t)
+	device := strings.TrimSpace(testfs.Run(t, "findmnt", "-n", "-o", "SOURCE", dir))
+	mustTool(t, device, "root", "create", "default")
+	want := mustTool(t, dir, "root", "list", "--json")
+	if diff := cmp.Diff(want, mustTool(t, device, "root", "list", "--json")); diff != "" {
+		t.Errorf("by mount point and by device (-want +got):\n%s", diff)
+	}
+	mustTool(t, device, "reset", "var")
+	for _, test := range []struct {
+		pool, want string
+		args       []string
+	}{
+		{filepath.Join(dir, rootName("default")), "is not the top level of a pool", []string{"root", "list"}},
+		{t.TempDir(), "is not the top level of a pool", []string{"trash", "purge", "--all"}},
+		{dir, `the pool has no "9.9" that can be booted`, []string{"root", "create", "x", "--usr", "9.9"}},
+		{dir, "--now-reboot is for the instance that is running", []string{"reset", "--now-reboot"}},
+		{dir, "choose one of", []string{"reset", "--now-reboot", "--dry-run"}},
+	} {
+		_, err := tool(test.pool, test.args...)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%q: error %v, want %q", test.args, err, test.want)
+		}
+	}
+}

@@ -24,12 +24,7 @@ func withPool(disk string, p volatile.Partition, f func(dir *os.File) error) err
 		return err
 	}
 	defer source.Close()
-	mounted, err := mountNowhere(source.Name(), "ro", "rescue=nologreplay")
-	if err != nil {
-		return err
-	}
-	defer mounted.Close()
-	dir, err := rootfs.OpenDir(mounted, ".") // the other one cannot be listed
+	dir, err := mountNowhere(source.Name(), "ro", "rescue=nologreplay")
 	if err != nil {
 		return err
 	}
@@ -64,7 +59,9 @@ func mountNowhere(device string, options ...string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount btrfs %s (%s): %w", device, strings.Join(options, ","), err)
 	}
-	return os.NewFile(uintptr(fd), device), nil
+	mounted := os.NewFile(uintptr(fd), device)
+	defer mounted.Close()
+	return rootfs.OpenDir(mounted, ".") // the other one can neither be listed nor synced
 }
 
 // blockDevice opens the block device of a partition, making one for an image.

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -17,21 +16,20 @@ func (b bootRecord) changePool(f func(pool *os.File) error) error {
 	if err := needsRoot("changing the pool"); err != nil {
 		return err
 	}
-	mounted, err := mountNowhere(b.Pool.Device)
-	if err != nil {
-		return err
-	}
-	defer mounted.Close()
-	pool, err := rootfs.OpenDir(mounted, ".") // the other one cannot be listed
+	pool, err := mountNowhere(b.Pool.Device)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	err = f(pool)
+	return errors.Join(f(pool), b.restore(pool))
+}
+
+// restore makes the pool of this machine read-only again where the mode promises it.
+func (b bootRecord) restore(pool *os.File) error {
 	if b.Mode == volatile.Overlay || b.Mode == volatile.Yes && b.Instance == "" {
-		err = errors.Join(err, protect(pool))
+		return protect(pool)
 	}
-	return err
+	return nil
 }
 
 // protect makes a file system read-only, wherever it is mounted.

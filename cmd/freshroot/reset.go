@@ -43,8 +43,11 @@ boot.`,
 			if len(args) > 0 {
 				scope = reset.Scope(args[0])
 			}
-			if o.undo && len(args) > 0 {
+			switch {
+			case o.undo && len(args) > 0:
 				return usageError{errors.New("--undo brings back the newest, of either kind")}
+			case o.now && o.atBoot, o.dryRun && (o.now || o.atBoot):
+				return usageError{errors.New("choose one of --at-boot, --now-reboot and --dry-run")}
 			}
 			return o.run(c.OutOrStdout(), scope)
 		},
@@ -57,7 +60,6 @@ boot.`,
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false,
 		"show what would go and what would stay, and change nothing")
 	c.Flags().BoolVar(&o.undo, "undo", false, "bring back what the last reset has thrown away")
-	c.MarkFlagsMutuallyExclusive("at-boot", "now-reboot", "dry-run")
 	return c
 }
 
@@ -67,6 +69,9 @@ func (o *resetOptions) run(w io.Writer, scope reset.Scope) error {
 		root, err := m.toReset(o.instance)
 		if err != nil {
 			return err
+		}
+		if o.now && (m.running.Usr == "" || o.instance != "" && root.entry != m.running.Instance) {
+			return usageError{errors.New("--now-reboot is for the instance that is running")}
 		}
 		request := reset.Request{Reset: scope}
 		if o.undo {

@@ -216,3 +216,28 @@ func TestIntegrationSubvolumeErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestIntegrationIdentity(t *testing.T) {
+	dir := testfs.Btrfs(t, 128)
+	testfs.Run(t, "btrfs", "-q", "subvolume", "create", filepath.Join(dir, "below"))
+	if err := os.Mkdir(filepath.Join(dir, "plain"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{"": true, "below": false, "plain": false} {
+		f := testfs.Open(t, filepath.Join(dir, path))
+		if got, err := btrfs.IsTopLevel(f); got != want || err != nil {
+			t.Errorf("IsTopLevel(%q) = %v, %v", path, got, err)
+		}
+		uuid := strings.TrimSpace(testfs.Run(t, "findmnt", "-n", "-o", "UUID", dir))
+		if got, err := btrfs.UUID(f); got != uuid || err != nil {
+			t.Errorf("UUID(%q) = %s, %v, want %s", path, got, err, uuid)
+		}
+	}
+	other := testfs.Open(t, testfs.Tmpfs(t, ""))
+	if is, err := btrfs.IsTopLevel(other); is || err != nil {
+		t.Errorf("a tmpfs: %v, %v", is, err)
+	}
+	if _, err := btrfs.UUID(other); err == nil {
+		t.Error("a tmpfs has a UUID")
+	}
+}

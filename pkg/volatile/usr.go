@@ -148,6 +148,12 @@ func parsePin(text string) pin {
 	return pin{any: text}
 }
 
+// Fits says whether a golden master is what a pin, as freshroot.usr= has it, asks for.
+func Fits(pinned string, m subvol.Member) bool {
+	p := parsePin(pinned)
+	return p.misfit(&m) == 0
+}
+
 // misfit says how badly a member fits: 0 not at all badly, 1 only the vendor does.
 func (p *pin) misfit(m *subvol.Member) int {
 	switch {
@@ -161,7 +167,7 @@ func (p *pin) misfit(m *subvol.Member) int {
 }
 
 func usrWarnings(usr Usr, rest ranking, opts Options) (warnings []string) {
-	if pinned := parsePin(opts.Usr); pinned.misfit(&usr.Member) != 0 {
+	if !Fits(opts.Usr, usr.Member) {
 		warnings = append(warnings, fmt.Sprintf(
 			"freshroot.usr=%s cannot be booted: %s is booted instead", opts.Usr, usr.Entry))
 	}

@@ -1,0 +1,41 @@
+package btrfs
+
+import (
+	"encoding/binary"
+	"os"
+	"unsafe"
+)
+
+// ioctl numbers and sizes of linux/btrfs.h.
+const (
+	iocFsInfo     = 0x8400941f
+	iocSubvolInfo = 0x81f8943c // since Linux 4.18
+
+	fsInfoSize, fsIDAt = 1024, 16
+	subvolInfoSize     = 504
+)
+
+// topLevel is the number of the subvolume that all others are in.
+const topLevel = 5
+
+// UUID returns the UUID of the mounted file system that a file is in.
+func UUID(f *os.File) (string, error) {
+	var info [fsInfoSize]byte
+	if err := ioctl(f, iocFsInfo, unsafe.Pointer(&info)); err != nil {
+		return "", &IoctlError{"identify file system of", f.Name(), err}
+	}
+	return formatUUID(info[fsIDAt : fsIDAt+16]), nil
+}
+
+// IsTopLevel says whether an open directory is the top level of a btrfs, where a pool
+// has its members.
+func IsTopLevel(dir *os.File) (bool, error) {
+	if is, err := IsSubvolume(dir); err != nil || !is {
+		return false, err
+	}
+	var info [subvolInfoSize]byte
+	if err := ioctl(dir, iocSubvolInfo, unsafe.Pointer(&info)); err != nil {
+		return false, &IoctlError{"identify subvolume", dir.Name(), err}
+	}
+	return binary.NativeEndian.Uint64(info[:]) == topLevel, nil
+}
