@@ -32,7 +32,7 @@ type boot struct {
 	plan     volatile.Plan
 	record   record
 
-	uncountable bool // a try could not be counted
+	unwritable bool // the pool turned out to be
 }
 
 func newBoot() *boot {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 
 	"github.com/freshroot/freshroot/pkg/device"
@@ -24,22 +23,30 @@ func (b *boot) loaderCounts() (counts bool) {
 	return counts
 }
 
-// countTry does the steps up to the one that counts, and takes them off the plan. A
-// pool that cannot be written to must not keep the machine down: then the plan is made
-// anew, without counting.
-func (b *boot) countTry() error {
-	last := slices.IndexFunc(b.plan.Steps, func(s volatile.Step) bool {
-		_, is := s.(volatile.Count)
-		return is
-	})
-	err := b.doAll(b.plan.Steps[:last+1])
+// writeFirst does the steps that show whether the pool can be written to, up to the
+// one that counts, and takes them off the plan. A pool that cannot be written to must
+// not keep the machine down: then the plan is made anew, without what it can do without.
+func (b *boot) writeFirst() error {
+	n := len(b.plan.Steps)
+	for n > 0 && !needsWriting(b.plan.Steps[n-1]) {
+		n--
+	}
+	err := b.doAll(b.plan.Steps[:n])
 	if err == nil {
-		b.plan.Steps = b.plan.Steps[last+1:]
+		b.plan.Steps = b.plan.Steps[n:]
 		return nil
 	}
-	b.warn("this try is not counted: " + err.Error())
-	b.uncountable = true
+	b.warn("the pool cannot be written to: " + err.Error())
+	b.unwritable = true
 	return b.pick()
+}
+
+// needsWriting says whether a step is one of those that come before all others because
+// they need a pool that can be written to.
+func needsWriting(s volatile.Step) bool {
+	remount, is := s.(volatile.Remount)
+	_, counts := s.(volatile.Count)
+	return counts || is && remount.Writable
 }
 
 // count takes a try from the golden master. From then on it has another name.

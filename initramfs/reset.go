@@ -79,6 +79,11 @@ func (b *boot) reset(pool *os.File, s volatile.Reset) error {
 	result, err := target.Reset(s.Scope, rules, time.Now())
 	b.note("trashed", result.Trashed)
 	b.note("spared", result.Spared)
+	var flawed *instance.CheckError
+	if errors.As(err, &flawed) {
+		// It was done. Once more would throw away what comes after it.
+		b.forget(pool, s)
+	}
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (b *boot) pick() error {
 		return err
 	}
 	known.Firmware = b.firmware
-	known.LoaderCounts, known.Uncountable = b.loaderCounts, b.uncountable
+	known.LoaderCounts, known.Unwritable = b.loaderCounts, b.unwritable
 	b.plan, err = volatile.New(known)
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (b *boot) assemble() error {
 	if err := mount.Dir(volatile.RootDir); err != nil {
 		return err
 	}
-	if err := b.countTry(); err != nil {
+	if err := b.writeFirst(); err != nil {
 		return err
 	}
 	return b.doAll(b.plan.Steps[:len(b.plan.Steps)-1])

@@ -119,15 +119,22 @@ func TestIntegrationDegraded(t *testing.T) {
 		"2.0.* has no init that can be executed", "^The machine halts.", "reboot: System halted")
 }
 
-// TestIntegrationUncountable has a disk that cannot be written to.
-func TestIntegrationUncountable(t *testing.T) {
+// TestIntegrationUnwritable has a disk that turns read-only, as worn flash does. What is
+// in RAM boots all the same, and says what was not done.
+func TestIntegrationUnwritable(t *testing.T) {
 	t.Parallel()
-	d := disk(t, pool(guest.Pool(master(t, "1.0+3", nil))))
-	d.ReadOnly = true
-	r := newMachine(t, d).boot("volatile=yes")
-	if r.boot.Usr != usr+"1.0+3" || r.boot.CountedBy != "" || !r.warned("this try is not counted") {
-		t.Errorf("booted %q, counted by %q, warnings: %q",
-			r.boot.Usr, r.boot.CountedBy, r.boot.Warnings)
+	m := newMachine(t, disk(t, pool(guest.Pool(master(t, "1.0+3", nil)))))
+	m.boot("volatile=no")
+	m.Disks[0].ReadOnly = true
+	for _, cmdline := range []string{"volatile=yes freshroot.reset=all", "volatile=overlay"} {
+		r := m.boot(cmdline)
+		if r.boot.Usr != usr+"1.0+2-1" || r.boot.CountedBy != "" || !r.warned("the pool cannot be written to: ") {
+			t.Errorf("%s: booted %q, counted by %q, warnings: %q",
+				cmdline, r.boot.Usr, r.boot.CountedBy, r.boot.Warnings)
+		}
+		if r.warned("NOT DONE, .* reset all") != strings.Contains(cmdline, "reset") {
+			t.Errorf("%s: warnings: %q", cmdline, r.boot.Warnings)
+		}
 	}
 }
 

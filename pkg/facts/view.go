@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/freshroot/freshroot/pkg/rootfs"
 )
 
@@ -36,7 +38,8 @@ func View(pool *os.File, usr, instance string, f func(root fs.FS) error) error {
 		dir, path = pool, instance+"/etc"
 	}
 	etc, err := rootfs.OpenDir(dir, path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		// What is no /etc has no configuration, but that of the vendor counts.
 		return f(view{usr: rootfs.FS(golden), etc: none{}})
 	} else if err != nil {
 		return err

@@ -107,6 +107,7 @@ type job struct {
 	usr     string   // the name of the version, without counter
 	factory *os.File // nil if the golden master has none
 	staging *os.File // nil if nothing is to be changed
+	garbage error    // why staging has something in it that was left there
 }
 
 // Ensure makes the instance where there is none, and the parts of it that are missing
@@ -122,23 +123,24 @@ func (t Target) Ensure() (Result, error) {
 	if err != nil {
 		// What was staged may be what fills the disk. The first error counts.
 		_ = clearDir(j.staging)
+	} else if j.garbage != nil {
+		err = &UpdateError{"clear what an earlier boot has left", j.garbage}
 	}
 	return result, err
 }
 
-// begin opens what is needed for a change, with a staging that is empty.
+// begin opens what is needed for a change, with a staging that is empty as far as
+// possible: what cannot be deleted must keep no machine from booting.
 func (t Target) begin() (*job, error) {
 	j, err := t.open()
 	if err != nil {
 		return nil, err
 	}
-	if j.staging, err = openStaging(t.Pool); err == nil {
-		err = clearDir(j.staging)
-	}
-	if err != nil {
+	if j.staging, err = openStaging(t.Pool); err != nil {
 		j.close()
 		return nil, err
 	}
+	j.garbage = clearDir(j.staging)
 	return j, nil
 }
 

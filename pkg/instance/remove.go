@@ -19,12 +19,11 @@ func clearDir(dir *os.File) error {
 	if err != nil {
 		return err
 	}
+	var failures []error
 	for _, name := range names {
-		if err := removeAll(dir, name); err != nil {
-			return err
-		}
+		failures = append(failures, removeAll(dir, name))
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 // listDir returns the names in a directory, whether it was read before or not. All at
@@ -74,7 +73,8 @@ func removeAll(dir *os.File, name string) error {
 }
 
 // removeSubvolume deletes a subvolume at once, however large it is, which also works if
-// it is read-only. If it holds others, those go first; the kernel says where they are.
+// it is read-only. If it holds others, those go first, for which it has to be writable;
+// the kernel says where they are.
 func removeSubvolume(dir, subvol *os.File, name string) error {
 	err := btrfs.DeleteSubvolume(dir, name)
 	if !errors.Is(err, unix.ENOTEMPTY) {
@@ -82,6 +82,9 @@ func removeSubvolume(dir, subvol *os.File, name string) error {
 	}
 	nested, err := btrfs.Nested(subvol)
 	if err != nil {
+		return err
+	}
+	if err := btrfs.SetReadOnly(subvol, false); err != nil {
 		return err
 	}
 	for _, at := range nested {

@@ -77,9 +77,7 @@ func (t Target) reset(scope reset.Scope, rules keep.Rules, now time.Time) (Reset
 		return Reset{}, err
 	}
 	defer trash.Close()
-	if err := clearTrash(trash); err != nil {
-		return Reset{}, err
-	}
+	_ = clearTrash(trash) // the exchange does not need it
 	r := &renewal{job: j, trash: trash, scope: scope, rules: rules, now: now}
 	result, err := r.do()
 	if err != nil {
@@ -114,18 +112,36 @@ func (r *renewal) do() (result Reset, err error) {
 		return result, err
 	}
 	defer r.close()
+	if r.isDone() {
+		return result, nil
+	}
 	if result.Spared, err = r.stage(); err != nil {
 		return result, err
 	}
 	if result.Trashed, err = r.commit(); err != nil {
 		return result, err
 	}
-	if err := r.check(result.Spared); err != nil {
-		return result, &CheckError{err}
-	}
+	err = r.check(result.Spared)
 	// The reset is done. What cannot be deleted now waits for the next one.
 	_ = r.trim()
+	if err != nil {
+		return result, &CheckError{err}
+	}
 	return result, nil
+}
+
+// isDone says that nobody has used what is there since an earlier reset: power went
+// before that could be forgotten. Once more, it would spare by the keep list of the
+// fresh /etc, and not by the one that was asked.
+func (r *renewal) isDone() bool {
+	if markOf(r.place, r.name) != markFresh {
+		return false
+	}
+	if r.scope == reset.Var {
+		return true
+	}
+	s, err := stampOf(r.old, "etc")
+	return err == nil && s.version == r.usr
 }
 
 // open finds what is to be exchanged. A whole instance may be anything: a file or a link

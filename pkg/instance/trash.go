@@ -65,9 +65,10 @@ func Purge(pool *os.File, list []reset.Trashed) error {
 	return nil
 }
 
-// purge marks what it deletes: half of it must never be brought back.
+// purge marks what it deletes: half of it must never be brought back. Where there is no
+// space left for the mark, space counts more.
 func purge(dir *os.File, name string) error {
-	if err := mark(dir, name, markFresh); err != nil {
+	if err := mark(dir, name, markFresh); err != nil && !errors.Is(err, unix.ENOSPC) {
 		return err
 	}
 	return removeAll(dir, name)

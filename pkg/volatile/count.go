@@ -25,7 +25,7 @@ func (s Count) String() string {
 // does, whose entry then pins the version.
 func (p *Plan) count(f Facts) {
 	m := p.Usr.Member
-	if !m.Tries.Counted || m.Tries.Bad() || f.Uncountable {
+	if !m.Tries.Counted || m.Tries.Bad() || f.Unwritable {
 		return
 	}
 	if parsePin(f.Options.Usr).names(&m) && f.LoaderCounts != nil && f.LoaderCounts() {

@@ -58,7 +58,7 @@ type Facts struct {
 
 	// LoaderCounts, if set, says whether the boot loader counts tries.
 	LoaderCounts func() bool
-	Uncountable  bool // the pool cannot be written to for it
+	Unwritable   bool // the pool turned out to be, so that no try can be counted
 }
 
 // Golden is what the plan depends on inside of the golden master and its instance.
@@ -94,6 +94,9 @@ func New(f Facts) (Plan, error) {
 	var more []string
 	p.renewal, more = f.renewal(instance, exists, golden)
 	p.Warnings = append(p.Warnings, more...)
+	if f.Unwritable && exists && (f.Options.Mode == Yes || f.Options.Mode == Overlay) {
+		p.Warnings = append(p.Warnings, p.doWithoutWriting(&golden)...)
+	}
 	p.homes, more = homes(f.Entries, f.Options)
 	p.Warnings = append(p.Warnings, more...)
 	if f.Options.Mode != Yes || golden.Keeps || p.renewal != nil {
@@ -102,6 +105,19 @@ func New(f Facts) (Plan, error) {
 	p.count(f)
 	p.Steps = p.steps(golden, exists)
 	return p, nil
+}
+
+// doWithoutWriting leaves out what these modes can boot without, and says so where it
+// was asked for.
+func (p *Plan) doWithoutWriting(g *Golden) (warnings []string) {
+	if p.renewal != nil {
+		warnings = append(warnings, "NOT DONE, for the pool cannot be written to: "+p.renewal.String())
+	}
+	if g.Keeps {
+		warnings = append(warnings, "nothing is kept from this boot, for the pool cannot be written to")
+	}
+	p.renewal, g.Keeps, g.Stale = nil, false, false
+	return warnings
 }
 
 // PoolMount returns how the top level of the pool is mounted. With volatile=yes

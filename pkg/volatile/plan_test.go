@@ -92,7 +92,7 @@ func decide(t *testing.T, in map[string]string) string {
 		Entries: entries, Check: func(entry string) error { return reasons[entry] },
 		Firmware:     firmware(in["firmware"]),
 		LoaderCounts: func() bool { return strings.Contains(in["counting"], "loader") },
-		Uncountable:  strings.Contains(in["counting"], "impossible"),
+		Unwritable:   strings.Contains(in["counting"], "impossible"),
 		Golden: func(volatile.Usr, string) volatile.Golden {
 			return volatile.Golden{
 				Systemd: !strings.Contains(in["golden"], "other init"),

@@ -80,7 +80,7 @@ func (s *System) User(name string) (uint32, error) {
 	if user, ok := db.UserByName(name); ok {
 		return user.UID, nil
 	}
-	return 0, fmt.Errorf("find user %q: %w", name, fs.ErrNotExist)
+	return 0, &unknownError{"user", name}
 }
 
 // Group returns the number of a group.
@@ -95,8 +95,18 @@ func (s *System) Group(name string) (uint32, error) {
 	if group, ok := db.GroupByName(name); ok {
 		return group.GID, nil
 	}
-	return 0, fmt.Errorf("find group %q: %w", name, fs.ErrNotExist)
+	return 0, &unknownError{"group", name}
 }
+
+// unknownError says that there is no user or group of a name. To the parser that is
+// fs.ErrNotExist, but people would look for a file.
+type unknownError struct{ kind, name string }
+
+// Error names what is unknown.
+func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.kind, e.name) }
+
+// Is makes it fs.ErrNotExist.
+func (e *unknownError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // Exists says whether there is something at a path, be it a link to nothing.
 func (s *System) Exists(name string) bool {
