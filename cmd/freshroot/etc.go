@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -49,10 +50,9 @@ wrong usage.`,
 		Args:    arguments(cobra.NoArgs),
 		RunE:    func(c *cobra.Command, _ []string) error { return o.run(c.OutOrStdout()) },
 	}
-	c.Flags().StringVar(&o.root, "root", "/", "root directory whose /etc is compared")
+	c.Flags().StringVar(&o.root, "root", "/", "root `DIR` whose /etc is compared")
 	c.Flags().BoolVar(&o.text, "text", false, "show the lines that differ, with diff(1)")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
-	c.MarkFlagsMutuallyExclusive("text", "json")
 	return c
 }
 
@@ -64,6 +64,9 @@ type etcChange struct {
 
 // run collects all differences first: half a list would look like a whole one.
 func (o etcDiffOptions) run(w io.Writer) error {
+	if o.json && o.text {
+		return usageError{errors.New("--text and --json do not go together")}
+	}
 	var changes []merge.Action
 	err := o.compare(func(a merge.Action) error {
 		changes = append(changes, a)

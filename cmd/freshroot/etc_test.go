@@ -218,7 +218,9 @@ func TestIntegrationEtcMerge(t *testing.T) {
 }
 
 func TestEtcUsageErrors(t *testing.T) {
-	for _, args := range [][]string{{"merge"}, {"merge", "disk"}, {"diff", "x"}, {"dif"}} {
+	for _, args := range [][]string{
+		{"merge"}, {"merge", "disk"}, {"diff", "x"}, {"dif"}, {"diff", "--text", "--json"},
+	} {
 		var usage usageError
 		if _, err := runEtc(args...); !errors.As(err, &usage) {
 			t.Errorf("%q: error %v is no usage error", args, err)

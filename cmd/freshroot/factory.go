@@ -11,6 +11,7 @@ import (
 
 	"github.com/freshroot/freshroot/pkg/factory"
 	"github.com/freshroot/freshroot/pkg/golden"
+	"github.com/freshroot/freshroot/pkg/golden/rules"
 )
 
 // factoryCommand is for who makes images; the init copies a factory without it.
@@ -45,7 +46,7 @@ Globs are of paths like etc/hostname; ** is any number of directories. If
 SOURCE_DATE_EPOCH is set, no file gets a later time.
 
 Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
-		Example: `  freshroot factory build --dry-run --verbose /srv/debian
+		Example: `  freshroot factory build --dry-run /srv/debian
   freshroot factory build --include etc/fstab --exclude 'etc/**/*.bak' /srv/debian`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -68,6 +69,10 @@ Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 func (o factoryBuildOptions) run(w io.Writer, path string) error {
 	var err error
 	if o.Epoch, err = sourceDateEpoch(); err != nil {
+		return usageError{err}
+	}
+	// Before anything is looked at: a wrong glob is a mistake in the command line.
+	if _, err = rules.New(nil, o.Exclude, o.Include); err != nil {
 		return usageError{err}
 	}
 	root, err := os.OpenRoot(path)

@@ -21,7 +21,7 @@ func keepCommand() *cobra.Command {
 		Short: "Say what survives a reboot, an update and a reset",
 		Long: `Answer from the keep list which files survive a reboot with volatile=, an update
 and a factory reset, and which line says so. The list is what is built in and what
-/usr/lib/freshroot/keep.d/*.conf and /etc/freshroot/keep.d/*.conf hold.
+freshroot/keep.d/*.conf below /etc, /run, /usr/local/lib and /usr/lib hold.
 
 A line that cannot be used is told on standard error; the others hold.`,
 	}
@@ -37,7 +37,7 @@ type keepOptions struct {
 
 // flags adds the flags to a command, and returns it.
 func (o *keepOptions) flags(c *cobra.Command) *cobra.Command {
-	c.Flags().StringVar(&o.root, "root", "/", "root directory whose keep list is read")
+	c.Flags().StringVar(&o.root, "root", "/", "root `DIR` whose keep list is read")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return c
 }

@@ -77,7 +77,40 @@ Exit status: 0 if all went well, 1 if something failed or the answer is no,
 		etcCommand(), factoryCommand(), keepCommand(), sysusersCommand(), tmpfilesCommand(),
 		resetCommand(), trashCommand(), rootsCommand(), homesCommand(),
 	)
-	return group(root)
+	return cobraCommands(group(root))
+}
+
+// cobraCommands adds the commands that cobra brings, with our usage errors: by itself,
+// it takes no offence at arguments that they do not know.
+func cobraCommands(root *cobra.Command) *cobra.Command {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = isCommand
+		case completionName:
+			for _, shell := range group(c).Commands() {
+				shell.Args = arguments(shell.Args)
+			}
+		}
+	}
+	return root
+}
+
+// completionName is what cobra calls the command that has one for each shell.
+const completionName = "completion"
+
+// isCommand checks that arguments name a command.
+func isCommand(c *cobra.Command, args []string) error {
+	found, rest, err := c.Root().Find(args)
+	if err == nil && len(rest) > 0 {
+		err = noCommand(found, rest[0])
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	return nil
 }
 
 // toolVersion is that of the module, or of the commit that the tool was built from.
@@ -97,14 +130,19 @@ func group(c *cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return nil
 		}
-		message := fmt.Sprintf("%q is no command of %s", args[0], c.CommandPath())
-		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-			message += "; did you mean " + strings.Join(near, " or ") + "?"
-		}
-		return usageError{errors.New(message)}
+		return usageError{noCommand(c, args[0])}
 	}
 	c.SuggestionsMinimumDistance = 2
 	return c
+}
+
+// noCommand says that a command has no subcommand of a name, and which are near to it.
+func noCommand(c *cobra.Command, name string) error {
+	message := fmt.Sprintf("%q is no command of %s", name, c.CommandPath())
+	if near := c.SuggestionsFor(name); len(near) > 0 {
+		message += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return errors.New(message)
 }
 
 // arguments turns a complaint about the number of arguments into a usage error.

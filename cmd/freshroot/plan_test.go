@@ -149,15 +149,3 @@ func TestUsageErrors(t *testing.T) {
 		t.Errorf("absent disk: %v", err)
 	}
 }
-
-func TestMan(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := run(t, "man", dir); err != nil {
-		t.Fatal(err)
-	}
-	for _, page := range []string{"freshroot.8", "freshroot-plan.8", "freshroot-initramfs-build.8"} {
-		if out := testfs.Run(t, "man", "--warnings", "-l", "-P", "cat", filepath.Join(dir, page)); !strings.Contains(out, "SYNOPSIS") {
-			t.Errorf("%s:\n%s", page, out)
-		}
-	}
-}

@@ -59,13 +59,7 @@ func (o statusOptions) run(w io.Writer) error {
 	}
 	space, full := lookAtSpace(boot)
 	if o.warnings {
-		for _, warning := range full {
-			fmt.Fprintln(w, warning)
-		}
-		if len(full) > 0 {
-			return errSaid
-		}
-		return nil
+		return o.printWarnings(w, full)
 	}
 	status := bootStatus{bootRecord: boot, Space: space}
 	status.Warnings = append(status.Warnings, full...)
@@ -77,6 +71,23 @@ func (o statusOptions) run(w io.Writer) error {
 		return errors.Join(err, printJSON(w, status))
 	}
 	status.print(w, styleOf(w))
+	return err
+}
+
+// printWarnings prints what runs full, and nothing else; that there is some is its
+// answer.
+func (o statusOptions) printWarnings(w io.Writer, full []string) (err error) {
+	if o.json {
+		// A list also if it is empty, under the name that it has in the whole status.
+		err = printJSON(w, map[string][]string{"warnings": append([]string{}, full...)})
+	} else {
+		for _, warning := range full {
+			fmt.Fprintln(w, warning)
+		}
+	}
+	if err == nil && len(full) > 0 {
+		return errSaid
+	}
 	return err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -97,6 +98,35 @@ func TestStatusJSON(t *testing.T) {
 	} {
 		if _, ok := got[key]; !ok {
 			t.Errorf("%q is missing in %s", key, text)
+		}
+	}
+}
+
+func TestStatusWarnings(t *testing.T) {
+	full := []string{"/ is full", "so is /var"}
+	for _, c := range []struct {
+		options  statusOptions
+		warnings []string
+		want     string
+		err      error
+	}{
+		{statusOptions{}, nil, "", nil},
+		{statusOptions{}, full, "/ is full\nso is /var\n", errSaid},
+		{statusOptions{json: true}, nil, `{"warnings":[]}`, nil},
+		{statusOptions{json: true}, full, `{"warnings":["/ is full","so is /var"]}`, errSaid},
+	} {
+		var out strings.Builder
+		err := c.options.printWarnings(&out, c.warnings)
+		got := out.String()
+		if c.options.json { // the layout is that of printJSON
+			var compact bytes.Buffer
+			if err := json.Compact(&compact, []byte(got)); err != nil {
+				t.Fatalf("%v: %s", err, got)
+			}
+			got = compact.String()
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" || err != c.err {
+			t.Errorf("%+v: error %v (-want +got):\n%s", c.options, err, diff)
 		}
 	}
 }

@@ -55,10 +55,12 @@ Exit status: 0 if all went well, 65 if lines are wrong (the others are applied),
 		Example: `  freshroot tmpfiles --create --remove --boot -E --root=/mnt
   freshroot tmpfiles --clean
   freshroot tmpfiles --create --inline 'd /run/web 0750 www-data - 10d'`,
+		Version: systemdVersion,
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.run(c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr(), args)
 		},
 	}
+	c.SetVersionTemplate("systemd {{.Version}} (freshroot)\n")
 	o.flags(c)
 	return c
 }
@@ -69,11 +71,11 @@ func (o *tmpfilesOptions) flags(c *cobra.Command) {
 	f.BoolVar(&o.remove, "remove", false, "remove what is marked for removal")
 	f.BoolVar(&o.clean, "clean", false, "remove what has become old")
 	f.BoolVar(&o.purge, "purge", false, "remove what lines with $ make")
-	f.StringVar(&o.root, "root", "/", "work on this root")
-	f.StringVar(&o.image, "image", "", "not supported: mount the image and use --root")
-	f.StringVar(&o.replace, "replace", "", "let the arguments count as the `file` of this path")
-	f.StringArrayVar(&o.prefixes, "prefix", nil, "only apply lines with this prefix")
-	f.StringArrayVar(&o.exclude, "exclude-prefix", nil, "pass over lines with this prefix")
+	f.StringVar(&o.root, "root", "/", "work on the root in this `DIR`")
+	f.StringVar(&o.image, "image", "", "not supported: mount the `IMAGE` and use --root")
+	f.StringVar(&o.replace, "replace", "", "let the arguments count as the `FILE` of this path")
+	f.StringArrayVar(&o.prefixes, "prefix", nil, "only apply lines with this `PREFIX`")
+	f.StringArrayVar(&o.exclude, "exclude-prefix", nil, "pass over lines with this `PREFIX`")
 	f.BoolVarP(&o.virtual, "exclude-virtual", "E", false,
 		"pass over /dev, /proc, /run and /sys")
 	f.BoolVar(&o.boot, "boot", false, "also apply lines that are safe at boot only")

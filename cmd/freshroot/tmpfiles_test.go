@@ -163,6 +163,26 @@ func TestTmpfilesSaysWhere(t *testing.T) {
 	}
 }
 
+// TestTmpfilesUnknownUser sees what is said of a name that no file of accounts has.
+func TestTmpfilesUnknownUser(t *testing.T) {
+	for line, want := range map[string]string{
+		"d /c - bob":   `unknown user "bob"`,
+		"d /c - - bob": `unknown group "bob"`,
+	} {
+		status, _, messages := runTmpfiles(t, line, "--create", "--root="+newTmpfilesRoot(t), "-")
+		if !strings.Contains(messages, want) || strings.Contains(messages, "file") || status != int(exitInvalid) {
+			t.Errorf("%s: status %d, says %q", line, status, messages)
+		}
+	}
+}
+
+func TestTmpfilesVersion(t *testing.T) {
+	status, out, _ := runTmpfiles(t, "", "--version")
+	if diff := cmp.Diff("systemd 257 (freshroot)\n", out); diff != "" || status != 0 {
+		t.Errorf("status %d\n%s", status, diff)
+	}
+}
+
 // testStatus runs a program and returns its exit status.
 func testStatus(t *testing.T, in, program string, args ...string) int {
 	t.Helper()
