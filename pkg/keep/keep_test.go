@@ -66,6 +66,8 @@ func TestParseRefuses(t *testing.T) {
 		{"/dev/x reset", `path "/dev/x" belongs to the running kernel`},
 		{"etc/x reset", `path "etc/x" is relative`},
 		{"reset", `path "reset" is relative`},
+		{"/var/ reboot reset", `path "/var/" is what a reset throws away: name what is in it`},
+		{"/etc reset", `path "/etc" is what a reset throws away: name what is in it`},
 		{"/ reset", `path "/" is the root, of which all would be kept`},
 		{"/./ reset", `path "/./" is the root, of which all would be kept`},
 		{"/* reset", `path "/*" begins with a pattern, which would match /usr`},

@@ -106,14 +106,21 @@ func parseLine(line string) (r Rule, err error) {
 	r.Pattern = path.Clean(name)
 	r.Scopes, err = parseScopes(fields[1:])
 	switch {
-	case err != nil || r.Scopes != 0:
+	case err != nil:
 		return r, err
-	case !r.Cancel:
+	case r.Scopes == 0 && !r.Cancel:
 		return r, fmt.Errorf("no scope, known are %s", all)
+	case r.Scopes == 0:
+		r.Scopes = all
 	}
-	r.Scopes = all
+	if !r.Cancel && r.Scopes&Reset != 0 && slices.Contains(resetParts, r.Pattern) {
+		return r, fmt.Errorf("path %q is what a reset throws away: name what is in it", name)
+	}
 	return r, nil
 }
+
+// resetParts are those that a reset replaces as a whole, and so cannot spare.
+var resetParts = []string{"/etc", "/var"}
 
 // parseScopes collects scopes. One that is not known spoils the line: it may be a typing
 // error, and what it was meant to save would be lost with the next event.
