@@ -15,7 +15,6 @@ import (
 	"github.com/freshroot/freshroot/pkg/keep"
 	"github.com/freshroot/freshroot/pkg/merge"
 	"github.com/freshroot/freshroot/pkg/rootfs"
-	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -52,11 +51,7 @@ Exit status: 0 if it would boot, 1 if it would not, 2 for wrong usage.`,
 		},
 	}
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show it only; required")
-	c.Flags().StringVar(&o.cmdline, "cmdline", "", "kernel command line to plan for")
-	c.Flags().StringVar(&o.kernel, "kernel", "",
-		"kernel release to plan for (default: its modules are not checked)")
-	c.Flags().StringVar(&o.arch, "arch", subvol.HostArch(), "architecture to plan for")
-	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	o.flags(c)
 	return c
 }
 

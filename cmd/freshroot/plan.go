@@ -40,11 +40,17 @@ Exit status: 0 if it would boot, 1 if it would not, 2 for wrong usage.`,
 		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c.OutOrStdout(), args) },
 	}
-	c.Flags().StringVar(&o.cmdline, "cmdline", "", "kernel command line to plan for")
-	c.Flags().StringVar(&o.kernel, "kernel", "", "kernel release to plan for (default: its modules are not checked)")
-	c.Flags().StringVar(&o.arch, "arch", subvol.HostArch(), "architecture to plan for")
-	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	o.flags(c)
 	return c
+}
+
+// flags adds what a machine is planned for by.
+func (o *planOptions) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.cmdline, "cmdline", "", "kernel command line to plan for")
+	f.StringVar(&o.kernel, "kernel", "", "kernel release to plan for (default: its modules are not checked)")
+	f.StringVar(&o.arch, "arch", subvol.HostArch(), "architecture to plan for")
+	f.BoolVar(&o.json, "json", false, "print JSON")
 }
 
 func (o planOptions) run(w io.Writer, paths []string) error {

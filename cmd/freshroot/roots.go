@@ -124,7 +124,8 @@ func (m *openedPool) createRoot(name, pin string) error {
 	return err
 }
 
-// isFree says that an instance is there, however its architecture is spelt.
+// isFree refuses the name of an instance that is there, however its architecture is
+// spelt.
 func (m *openedPool) isFree(entry string) error {
 	for _, r := range m.of(subvol.Root) {
 		if r.String() == entry {

@@ -68,23 +68,10 @@ directories could not be used; 1 if something failed, 2 for wrong usage.`,
 
 // check finds what cannot be asked for.
 func (o sysusersOptions) check(args []string) error {
-	switch {
-	// In the order in which systemd-sysusers complains.
-	case o.image != "":
+	if o.image != "" {
 		return errors.New("--image is not supported: mount the image and use --root")
-	case o.replace == "":
-		return nil
-	case !strings.HasPrefix(o.replace, "/"):
-		return errors.New("--replace takes an absolute path")
-	case !strings.HasSuffix(o.replace, ".conf"):
-		return errors.New("--replace takes a path that ends in .conf")
-	// Both only print what is in the directories.
-	case o.catConfig || o.tldr:
-		return errors.New("--replace does not go with --cat-config and --tldr")
-	case len(args) == 0:
-		return errors.New("--replace needs what takes the place of the file")
 	}
-	return nil
+	return checkReplace(o.replace, o.catConfig || o.tldr, args)
 }
 
 // run does what the flags ask for.

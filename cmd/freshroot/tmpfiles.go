@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/freshroot/freshroot/pkg/dropin"
 	"github.com/freshroot/freshroot/pkg/tmpfiles"
 	"github.com/freshroot/freshroot/pkg/tmpfiles/apply"
 )
@@ -113,18 +114,8 @@ func (o tmpfilesOptions) check(args []string) error {
 		return errors.New("refusing --purge without specification of a configuration file")
 	case o.user && o.root != "/":
 		return errors.New("combination of --user and --root= is not supported")
-	case o.replace == "":
-		return nil
-	case print:
-		return errors.New("--replace= is not supported with --cat-config/--tldr")
-	case !strings.HasPrefix(o.replace, "/"):
-		return errors.New("the argument to --replace= must be an absolute path")
-	case !strings.HasSuffix(o.replace, ".conf"):
-		return errors.New("the argument to --replace= must have the extension '.conf'")
-	case len(args) == 0:
-		return errors.New("--replace= needs configuration files as arguments")
 	}
-	return nil
+	return checkReplace(o.replace, print, args)
 }
 
 func (o tmpfilesOptions) run(in io.Reader, out, messages io.Writer, args []string) error {
@@ -141,9 +132,21 @@ func (o tmpfilesOptions) run(in io.Reader, out, messages io.Writer, args []strin
 		return fmt.Errorf("tmpfiles: %w", err)
 	}
 	if o.catConfig || o.tldr {
-		return printTmpfiles(out, root, run.system.dirs, o.tldr)
+		return run.print(out)
 	}
 	return run.apply(args)
+}
+
+// print prints the configuration in the directories.
+func (r *tmpfilesRun) print(w io.Writer) error {
+	files, err := dropin.FilesIn(r.system.fsys, r.system.dirs, ".conf")
+	if err == nil {
+		err = printConfig(w, r.dir, files, r.tldr)
+	}
+	if err != nil {
+		return fmt.Errorf("tmpfiles: %w", err)
+	}
+	return nil
 }
 
 // tmpfilesRun is one call of the command.

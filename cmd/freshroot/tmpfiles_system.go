@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -139,48 +135,8 @@ func (s *tmpfilesSystem) orAsk(id uint32, err error, database, name string) (uin
 	if !s.online || !errors.Is(err, fs.ErrNotExist) {
 		return id, err
 	}
-	out, failed := exec.Command("getent", database, "--", name).Output()
-	if failed != nil {
-		return 0, err
+	if _, id, ok := getent(database)(name); ok {
+		return id, nil
 	}
-	fields := strings.Split(string(out), ":")
-	if len(fields) < 3 {
-		return 0, err
-	}
-	n, failed := strconv.ParseUint(fields[2], 10, 32)
-	if failed != nil {
-		return 0, err
-	}
-	return uint32(n), nil
-}
-
-// credential returns a credential that the service manager handed to us.
-func credential(name string) ([]byte, error) {
-	path, ok := credentialPath(name)
-	if !ok {
-		return nil, fs.ErrNotExist
-	}
-	return os.ReadFile(path)
-}
-
-// printTmpfiles prints the configuration in the directories.
-func printTmpfiles(w io.Writer, root *os.File, dirs []string, short bool) error {
-	fsys := rootfs.FS(root)
-	files, err := dropin.FilesIn(fsys, dirs, ".conf")
-	if err != nil {
-		return fmt.Errorf("tmpfiles: %w", err)
-	}
-	out := bufio.NewWriter(w)
-	for i, file := range files {
-		text, err := fs.ReadFile(fsys, file.Path)
-		if err != nil {
-			return fmt.Errorf("tmpfiles: %w", err)
-		}
-		if i > 0 {
-			fmt.Fprintln(out)
-		}
-		fmt.Fprintf(out, "# %s\n", filepath.Join(root.Name(), file.Path))
-		printLines(out, string(text), short)
-	}
-	return out.Flush()
+	return 0, err
 }

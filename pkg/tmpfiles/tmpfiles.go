@@ -162,15 +162,13 @@ func (l *Line) Is(types string) bool { return strings.IndexByte(types, l.Type) >
 // Glob says whether Path is a pattern.
 func (l *Line) Glob() bool { return isGlob(l.Type) }
 
-// Owns says whether the line makes, writes, ignores or removes something as a whole,
-// so that no other line for the same path may differ. The others adjust what is there.
-func (l *Line) Owns() bool { return owns(l.Type) }
-
 // Directory says whether the line makes a directory or subvolume.
 func (l *Line) Directory() bool { return isDirectory(l.Type) }
 
 func isGlob(letter byte) bool { return strings.IndexByte("wetTaAhHxXrRzZ", letter) >= 0 }
 
+// owns says whether a line makes, writes, ignores or removes something as a whole, so
+// that no other line for the same path may differ. The others adjust what is there.
 func owns(letter byte) bool { return strings.IndexByte("fdDvqQpLcbCwexXrR", letter) >= 0 }
 
 func isDirectory(letter byte) bool { return strings.IndexByte("dDvqQ", letter) >= 0 }
