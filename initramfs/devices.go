@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -35,47 +34,32 @@ func (b *boot) devices() error {
 	// First: the kernel checks the signatures of the ones that follow, megabytes of
 	// them, and with the CPU's own instructions that takes a fraction of the time.
 	b.modules.serve("crypto-sha256")
-	fileSystem := b.startFileSystem()
+	fileSystem := b.loadFileSystem()
 	if err := device.Modaliases(b.modules.serve); err != nil {
 		return err
-	}
-	if err := b.settle(events); err != nil {
-		return err
-	}
-	if fileSystem == nil {
-		b.loadFileSystem()
 	}
 	if err := b.waitForPool(events, b.bootPartition()); err != nil {
 		return err
 	}
-	if fileSystem != nil {
-		return <-fileSystem
-	}
-	return nil
+	return <-fileSystem
 }
 
-// startFileSystem loads btrfs, which takes longest of all, beside the hardware's
-// modules. It returns nil where there is only one CPU: there it is loaded afterwards,
-// while the disk makes itself ready.
-func (b *boot) startFileSystem() <-chan error {
-	if runtime.NumCPU() == 1 {
-		return nil
-	}
+// loadFileSystem loads btrfs beside the hardware's modules: it takes longest of all.
+func (b *boot) loadFileSystem() <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		done <- guard(func() error { b.loadFileSystem(); return nil })
+		done <- guard(func() error {
+			// The CPU's own checksum comes first: what is there when btrfs loads is
+			// used for good. Other ones wait until a pool turns out to need them.
+			b.modules.serve("crypto-crc32c")
+			b.modules.require("fs-btrfs")
+			if b.opts.Mode == volatile.Overlay {
+				b.modules.serve("fs-overlay")
+			}
+			return nil
+		})
 	}()
 	return done
-}
-
-func (b *boot) loadFileSystem() {
-	// The CPU's own checksum comes first: what is there when btrfs loads is used for
-	// good. Other ones wait until a pool turns out to need them.
-	b.modules.serve("crypto-crc32c")
-	b.modules.require("fs-btrfs")
-	if b.opts.Mode == volatile.Overlay {
-		b.modules.serve("fs-overlay")
-	}
 }
 
 // bootPartition asks the firmware where the boot loader came from, and whether it wants
