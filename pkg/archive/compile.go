@@ -88,6 +88,10 @@ func buildOptions() *golang.BuildOpts {
 	return &golang.BuildOpts{ExtraArgs: []string{
 		"-a=false",        // or the standard library is compiled each time
 		"-buildvcs=false", // or each commit changes the bytes
+		// A heap of some hundred kilobytes would otherwise begin with a huge page, and
+		// the kernel would clear all of it: milliseconds, and more under emulation. At
+		// run time it is too late to ask for this.
+		"-ldflags=-s -w -buildid= -X=runtime.godebugDefault=disablethp=1",
 	}}
 }
 

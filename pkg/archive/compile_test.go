@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -49,8 +51,52 @@ func TestBuildIsReproducible(t *testing.T) {
 }
 
 func TestCompiledInitRuns(t *testing.T) {
+	if got, want := runInit(t, checkout(t)), "hello\n"; got != want {
+		t.Errorf("the init says %q, want %q", got, want)
+	}
+}
+
+// The kernel says of each mapping what it was advised of: nh is no huge pages.
+func TestInitHasNoHugeHeap(t *testing.T) {
+	source := writeFiles(t, checkout(t), map[string]string{"initramfs/main.go": heapFlags})
+	flags := runInit(t, source)
+	if !slices.Contains(strings.Fields(flags), "nh") {
+		t.Errorf("the heap may have huge pages, its flags are %q", flags)
+	}
+}
+
+// heapFlags prints the flags of the mapping that holds an object of the heap.
+const heapFlags = `package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"unsafe"
+)
+
+func main() {
+	object := new([64]byte)
+	at := uintptr(unsafe.Pointer(object))
+	text, _ := os.ReadFile("/proc/self/smaps")
+	inside := false
+	for _, line := range strings.Split(string(text), "\n") {
+		var from, to uintptr
+		if n, _ := fmt.Sscanf(line, "%x-%x ", &from, &to); n == 2 {
+			inside = from <= at && at < to
+		} else if inside && strings.HasPrefix(line, "VmFlags:") {
+			fmt.Println(line)
+		}
+	}
+	os.Stderr.Write(object[:0]) // keeps it on the heap
+}
+`
+
+// runInit compiles an init and returns what it says.
+func runInit(t *testing.T, source string) string {
+	t.Helper()
 	kerneltest.Tool(t, "go")
-	data, _ := build(t, Options{Source: checkout(t), Compression: None})
+	data, _ := build(t, Options{Source: source, Compression: None})
 	init := filepath.Join(t.TempDir(), "init")
 	if err := os.WriteFile(init, fileOf(t, data, "init"), 0o755); err != nil {
 		t.Fatal(err)
@@ -59,9 +105,7 @@ func TestCompiledInitRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(out), "hello\n"; got != want {
-		t.Errorf("the init says %q, want %q", got, want)
-	}
+	return string(out)
 }
 
 // fileOf returns the content of a file in an archive that is not compressed.
