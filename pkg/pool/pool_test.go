@@ -60,13 +60,21 @@ func TestIntegrationCheckUsr(t *testing.T) {
 
 func TestEntries(t *testing.T) {
 	dir := t.TempDir()
-	want := []string{"a", "b\n\xff", "usr:v:a:1"}
+	want := []string{"a", "b\n\xff", "usr:v:a:1", strings.Repeat("z", 255)}
+	for i := range 3000 { // more than the kernel returns at once
+		want = append(want, fmt.Sprintf("usr:org.example.%s:x86-64:%d", strings.Repeat("l", i%100), i))
+	}
+	slices.Sort(want)
 	for _, name := range want {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := pool.Entries(testfs.Open(t, dir))
+	top := testfs.Open(t, dir)
+	if _, err := pool.Entries(top); err != nil {
+		t.Fatal(err)
+	}
+	got, err := pool.Entries(top) // from the beginning again
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)

@@ -113,17 +113,21 @@ const maxFields = 5
 // values gets the first ones. It is strings.Split without its memory, for names that
 // a boot reads by the thousand.
 func split(name string, values *[maxFields]string) (n int) {
-	begin := 0
-	for i := 0; i <= len(name); i++ {
-		if i < len(name) && name[i] != ':' {
-			continue
+	for {
+		end := strings.IndexByte(name, ':')
+		last := end < 0
+		if last {
+			end = len(name)
 		}
 		if n < maxFields {
-			values[n] = name[begin:i]
+			values[n] = name[:end]
 		}
-		n, begin = n+1, i+1
+		n++
+		if last {
+			return n
+		}
+		name = name[end+1:]
 	}
-	return n
 }
 
 // set parses one field of a name.
