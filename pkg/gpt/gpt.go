@@ -6,7 +6,9 @@
 // read, checksums must hold, and entries that leave the disk are dropped. Reading
 // a table takes at most MaxEntries * MaxEntrySize bytes of memory.
 //
-// Writing tables is left to other tools. The package is pure.
+// Grow says what has to be written so that a partition uses a disk that has become
+// larger. Making tables is left to other tools. The package is pure: who uses it does
+// the writing.
 package gpt
 
 import (
@@ -41,6 +43,7 @@ func (e *CorruptError) Error() string {
 type Table struct {
 	DiskGUID   GUID
 	SectorSize int         // bytes: 512 or 4096
+	End        int64       // bytes: partitions end here at most, with the disk of this size
 	Partitions []Partition // in the order of their numbers
 	Recovered  error       // why the primary header was not used, or nil
 	Dropped    []string    // entries that cannot be right, each with the reason
@@ -59,12 +62,14 @@ type Partition struct {
 
 // header is the part of a GPT header that is needed.
 type header struct {
-	backupLBA uint64
-	entryLBA  uint64
-	entries   uint32
-	entrySize uint32
-	entryCRC  uint32
-	diskGUID  GUID
+	sector      []byte // that it is in
+	backupLBA   uint64
+	firstUsable uint64 // LBA
+	entryLBA    uint64
+	entries     uint32
+	entrySize   uint32
+	entryCRC    uint32
+	diskGUID    GUID
 }
 
 // disk is what a table is read from.
@@ -72,6 +77,10 @@ type disk struct {
 	io.ReaderAt
 	sector int64
 	last   uint64 // LBA of the last sector
+}
+
+func newDisk(r io.ReaderAt, size int64, sectorSize int) disk {
+	return disk{r, int64(sectorSize), uint64(size/int64(sectorSize)) - 1}
 }
 
 // Read reads the table of a disk of size bytes with sectors of sectorSize bytes.
@@ -83,7 +92,7 @@ func Read(r io.ReaderAt, size int64, sectorSize int) (*Table, error) {
 	if size < 4*int64(sectorSize) {
 		return nil, ErrNoTable
 	}
-	d := disk{r, int64(sectorSize), uint64(size/int64(sectorSize)) - 1}
+	d := newDisk(r, size, sectorSize)
 	table, head, primary := d.read(1)
 	if primary == nil {
 		return table, nil
@@ -183,24 +192,31 @@ func parseHeader(sector []byte, lba uint64) (*header, error) {
 	if size < 92 || size > uint32(len(sector)) {
 		return nil, fmt.Errorf("header of %d bytes", size)
 	}
-	sum := crc32.NewIEEE()
-	sum.Write(sector[:16])
-	sum.Write(make([]byte, 4)) // the checksum counts as zero
-	sum.Write(sector[20:size])
-	if sum.Sum32() != le.Uint32(sector[16:]) {
+	if headerSum(sector[:size]) != le.Uint32(sector[16:]) {
 		return nil, errors.New("wrong header checksum")
 	}
 	if own := le.Uint64(sector[24:]); own != lba {
 		return nil, fmt.Errorf("header at sector %d says it is at %d", lba, own)
 	}
 	return &header{
-		backupLBA: le.Uint64(sector[32:]),
-		diskGUID:  GUID(sector[56:72]),
-		entryLBA:  le.Uint64(sector[72:]),
-		entries:   le.Uint32(sector[80:]),
-		entrySize: le.Uint32(sector[84:]),
-		entryCRC:  le.Uint32(sector[88:]),
+		sector:      sector,
+		backupLBA:   le.Uint64(sector[32:]),
+		firstUsable: le.Uint64(sector[40:]),
+		diskGUID:    GUID(sector[56:72]),
+		entryLBA:    le.Uint64(sector[72:]),
+		entries:     le.Uint32(sector[80:]),
+		entrySize:   le.Uint32(sector[84:]),
+		entryCRC:    le.Uint32(sector[88:]),
 	}, nil
+}
+
+// headerSum is the checksum of a header, in which itself counts as zero.
+func headerSum(raw []byte) uint32 {
+	sum := crc32.NewIEEE()
+	sum.Write(raw[:16])
+	sum.Write(make([]byte, 4))
+	sum.Write(raw[20:])
+	return sum.Sum32()
 }
 
 // readEntries reads the array of entries, whose bounds it checks first.
@@ -224,9 +240,15 @@ func (d disk) readEntries(head *header) ([]byte, error) {
 	return raw, nil
 }
 
+// sectors is the number of sectors that an array of entries takes.
+func (d disk) sectors(entries []byte) uint64 {
+	return uint64((int64(len(entries)) + d.sector - 1) / d.sector)
+}
+
 // table decodes the entries.
 func (d disk) table(head *header, raw []byte) *Table {
 	t := &Table{DiskGUID: head.diskGUID, SectorSize: int(d.sector)}
+	t.End = int64(d.last-d.sectors(raw)) * d.sector
 	for i := range int(head.entries) {
 		entry := raw[i*int(head.entrySize):][:head.entrySize]
 		if GUID(entry[:16]) == (GUID{}) {

@@ -82,7 +82,8 @@ func TestRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := &gpt.Table{DiskGUID: guid(t, diskID), SectorSize: sector, Partitions: []gpt.Partition{
+		end := int64(diskSize - sector - 128*128)
+		want := &gpt.Table{DiskGUID: guid(t, diskID), SectorSize: sector, End: end, Partitions: []gpt.Partition{
 			{Number: 1, Type: guid(t, gpt.ESP), GUID: guid(t, espID), Offset: 1 << 20, Size: 2 << 20, Label: "EFI"},
 			{Number: 3, Type: guid(t, gpt.RootType("x86-64")), GUID: guid(t, poolID),
 				Offset: 3 << 20, Size: 4 << 20, Attributes: gpt.NoAuto, Label: "frèshroot 𝄞"},

@@ -6,6 +6,9 @@ const (
 	ESP          = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 )
 
+// GrowFS is the attribute bit that asks for a file system as large as there is room.
+const GrowFS uint64 = 1 << 59
+
 // NoAuto is the attribute bit that keeps a partition from being mounted by
 // systemd's gpt-auto-generator.
 const NoAuto uint64 = 1 << 63
