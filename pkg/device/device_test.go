@@ -46,7 +46,7 @@ func newBtrfs(t *testing.T) string {
 func TestReadDisk(t *testing.T) {
 	path := newImage(t, 140*mib)
 	testfs.Run(t, "sgdisk", "-n1:1M:+2M", "-t1:ef00", "-c1:EFI", "-n5:4M:+128M", "-t5:8304", "-c5:freshroot",
-		"-u5:"+uuid, path)
+		"-u5:"+uuid, "-A5:set:59", path)
 	fs, err := os.ReadFile(newBtrfs(t))
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +66,7 @@ func TestReadDisk(t *testing.T) {
 	want := volatile.Partition{
 		Device: path + "5", Number: 5, Type: gpt.RootType("x86-64"), PartUUID: uuid, Label: "freshroot",
 		UUID: uuid, FSLabel: "pool", Checksum: "crc32c", Disk: "disk.img", Offset: 4 * mib, Size: 128 * mib,
+		GrowFS: true,
 	}
 	if diff := cmp.Diff(want, got.Partitions[1]); diff != "" {
 		t.Errorf("pool (-want +got):\n%s", diff)

@@ -81,8 +81,13 @@ func partitions(f *os.File, path string, table *gpt.Table) []volatile.Partition 
 			Disk:     filepath.Base(path),
 			Offset:   entry.Offset,
 			Size:     entry.Size,
+			GrowFS:   entry.Attributes&gpt.GrowFS != 0,
 		}
-		readSuperblock(io.NewSectionReader(f, entry.Offset, entry.Size), &p)
+		most := entry.Size
+		if grown, err := table.Grown(entry.Number); err == nil {
+			most = grown.Size
+		}
+		readSuperblock(io.NewSectionReader(f, entry.Offset, entry.Size), most, &p)
 		list = append(list, p)
 	}
 	return list
@@ -91,11 +96,15 @@ func partitions(f *os.File, path string, table *gpt.Table) []volatile.Partition 
 // whole is a disk without partitions that may hold a file system itself.
 func whole(f *os.File, path string, size int64) volatile.Partition {
 	p := volatile.Partition{Device: path, Disk: filepath.Base(path), Size: size}
-	readSuperblock(io.NewSectionReader(f, 0, size), &p)
+	readSuperblock(io.NewSectionReader(f, 0, size), size, &p)
 	return p
 }
 
-func readSuperblock(r *io.SectionReader, p *volatile.Partition) {
+// leastRoom is what a file system has to gain, in bytes, for its growth to be worth it.
+const leastRoom = 1 << 20
+
+// readSuperblock looks at a file system that could have most bytes.
+func readSuperblock(r *io.SectionReader, most int64, p *volatile.Partition) {
 	super, err := btrfs.ReadSuperblock(r, r.Size())
 	switch {
 	case errors.Is(err, btrfs.ErrNotBtrfs):
@@ -107,37 +116,8 @@ func readSuperblock(r *io.SectionReader, p *volatile.Partition) {
 	default:
 		p.UUID, p.FSLabel, p.Checksum = super.UUID, super.Label, super.Checksum
 		p.HasLog = super.HasLog
+		if room := most - int64(super.Size); room >= leastRoom && most >= btrfs.LeastSize {
+			p.Room = room
+		}
 	}
-}
-
-// blkpg is struct blkpg_ioctl_arg of linux/blkpg.h with the partition behind it.
-type blkpg struct {
-	op      int32
-	flags   int32
-	datalen int32
-	data    *blkpgPartition
-}
-
-type blkpgPartition struct {
-	start, length int64 // bytes
-	number        int32
-	_             [128]byte // names, which the kernel does not read
-}
-
-// AddPartition makes the kernel know a partition that it did not find itself: it
-// does not look for a backup table. It is no error if it knows the partition.
-func AddPartition(disk string, p volatile.Partition) error {
-	f, err := os.Open(disk)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	const addPartition = 1
-	data := &blkpgPartition{start: p.Offset, length: p.Size, number: int32(p.Number)}
-	arg := &blkpg{op: addPartition, datalen: int32(unsafe.Sizeof(*data)), data: data}
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), unix.BLKPG, uintptr(unsafe.Pointer(arg)))
-	if errno != 0 && errno != unix.EBUSY {
-		return fmt.Errorf("add partition %d of %s: %w", p.Number, disk, errno)
-	}
-	return nil
 }

@@ -34,6 +34,8 @@ type Partition struct {
 	Disk     string `json:"disk"`
 	Offset   int64  `json:"-"` // bytes from the start of the disk
 	Size     int64  `json:"-"` // bytes
+	GrowFS   bool   `json:"-"` // the attribute that asks for it to grow is set
+	Room     int64  `json:"-"` // bytes by which its file system could grow; 0 for a few
 }
 
 // PoolLabel is the GPT label of a pool's partition.
