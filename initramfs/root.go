@@ -120,6 +120,9 @@ func (b *boot) do(step volatile.Step) error {
 	switch s := step.(type) {
 	case volatile.Watchdog:
 		return b.armWatchdog(s)
+	case volatile.Grow:
+		b.grow()
+		return nil
 	case volatile.Count:
 		return b.count(s)
 	case volatile.Instantiate:

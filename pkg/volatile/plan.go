@@ -103,7 +103,7 @@ func New(f Facts) (Plan, error) {
 		p.Instance = instance
 	}
 	p.count(f)
-	p.Steps = p.steps(golden, exists)
+	p.Steps = p.watch(p.growFirst(f, p.steps(golden, exists)))
 	return p, nil
 }
 
@@ -165,7 +165,7 @@ func findInstance(entries []string, name string, usr subvol.Member) (entry strin
 
 // steps lists what to do once the pool is mounted.
 func (p Plan) steps(g Golden, instanceExists bool) []Step {
-	steps := p.watch(p.countFirst(p.instantiate(g, instanceExists)))
+	steps := p.countFirst(p.instantiate(g, instanceExists))
 	steps = append(steps, p.mountRoot()...)
 	steps = append(steps, p.fill(g)...)
 	if p.Options.Mode == Yes || p.Options.Mode == Overlay {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,8 @@ var update = flag.Bool("update", false, "rewrite testdata")
 //
 //	cmdline  the kernel command line
 //	disks    a line per disk ("vda", or "vda corrupt", "vda notable", or "vda error"),
-//	         and per partition ("vda1 TYPE LABEL UUID", UUID "-" if it is no btrfs)
+//	         and per partition ("vda1 TYPE LABEL UUID", UUID "-" if it is no btrfs; behind
+//	         them "room", and "growfs" if it asks for it)
 //	boot     the PARTUUID that the boot loader came from
 //	members  the names in the pool, each may be followed by ": " and why it is unusable
 //	golden   "other init", "keeps" and "stale", of the golden master that is picked
@@ -174,6 +176,10 @@ func parseDisks(t *testing.T, text string) (disks []volatile.Disk) {
 		if words[1] != "whole" {
 			p.Number = int(words[0][len(words[0])-1] - '0')
 		}
+		if slices.Contains(words, "room") {
+			p.Room = 20 << 30
+		}
+		p.GrowFS = slices.Contains(words, "growfs")
 		if p.UUID == "-" {
 			p.UUID, p.FSLabel, p.Problem = "", "", "no btrfs"
 		}
