@@ -19,7 +19,7 @@ func withPool(disk string, p volatile.Partition, f func(dir *os.File) error) err
 	if os.Geteuid() != 0 {
 		return errors.New("reading the members of a pool needs root, to mount it read-only: try sudo")
 	}
-	source, err := blockDevice(disk, p)
+	source, err := blockDevice(disk, p, false)
 	if err != nil {
 		return err
 	}
@@ -64,9 +64,14 @@ func mountNowhere(device string, options ...string) (*os.File, error) {
 	return rootfs.OpenDir(mounted, ".") // the other one can neither be listed nor synced
 }
 
-// blockDevice opens the block device of a partition, making one for an image.
-func blockDevice(disk string, p volatile.Partition) (*os.File, error) {
-	f, err := os.Open(disk)
+// blockDevice opens the block device of a partition, making one for an image, which can
+// only be written to if that is asked for.
+func blockDevice(disk string, p volatile.Partition, writable bool) (*os.File, error) {
+	mode := os.O_RDONLY
+	if writable {
+		mode = os.O_RDWR
+	}
+	f, err := os.OpenFile(disk, mode, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -79,5 +84,5 @@ func blockDevice(disk string, p volatile.Partition) (*os.File, error) {
 		return os.Open(p.Device)
 	}
 	defer f.Close()
-	return device.AttachLoop(f, device.Range{Offset: p.Offset, Size: p.Size})
+	return device.AttachLoop(f, device.Range{Offset: p.Offset, Size: p.Size, Writable: writable})
 }
