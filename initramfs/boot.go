@@ -58,16 +58,29 @@ func (b *boot) run() error {
 		{"root", b.assemble},
 	}
 	for _, phase := range phases {
-		if phase.name == testPanic {
-			panic("asked for by a test")
-		}
 		done := b.record.start(phase.name)
-		if err := phase.do(); err != nil {
+		if err := b.phase(phase.name, phase.do); err != nil {
 			return err
 		}
 		done()
 	}
-	return b.handOver()
+	last := b.plan.Steps[len(b.plan.Steps)-1]
+	return b.limited(last.String(), 0, b.handOver)
+}
+
+// phase does a phase before its deadline. Where the disk is waited for, that comes on
+// top; where the root is assembled, each step has one of its own.
+func (b *boot) phase(name string, do func() error) error {
+	if name == testPanic {
+		do = func() error { panic("asked for by a test") }
+	}
+	switch name {
+	case "root":
+		return do()
+	case "devices":
+		return b.limited("the phase "+name, b.opts.Timeout, do)
+	}
+	return b.limited("the phase "+name, 0, do)
 }
 
 // guard turns a panic into an error: PID 1 must not die, or the kernel does.

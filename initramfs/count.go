@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -36,9 +37,13 @@ func (b *boot) writeFirst() error {
 		b.plan.Steps = b.plan.Steps[n:]
 		return nil
 	}
+	var f *volatile.Failure
+	if errors.As(err, &f) && (f.Problem == volatile.Hang || f.Problem == volatile.Panic) {
+		return err
+	}
 	b.warn("the pool cannot be written to: " + err.Error())
 	b.unwritable = true
-	return b.pick()
+	return b.phase("pick", b.pick)
 }
 
 // needsWriting says whether a step is one of those that come before all others because

@@ -41,6 +41,10 @@ func mountFailure(err error, p volatile.Partition) error {
 
 // stepFailure gives the steps that fail for a known reason words of their own.
 func stepFailure(step volatile.Step, err error) error {
+	var told *volatile.Failure
+	if errors.As(err, &told) {
+		return err
+	}
 	f := &volatile.Failure{Problem: volatile.Other, What: "cannot " + step.String(), Err: err}
 	switch s := step.(type) {
 	case volatile.Instantiate:
@@ -78,6 +82,9 @@ func initFailure(err error, plan volatile.Plan) error {
 	return f
 }
 
+// lastWords is how long what is done after a failure may take.
+const lastWords = 30 * time.Second
+
 // fail shows the failure screen and does what is to be done then. It never returns.
 func (b *boot) fail(err error) {
 	var f *volatile.Failure
@@ -88,7 +95,8 @@ func (b *boot) fail(err error) {
 	b.log.error(f.Error())
 	screen := f.Screen(b.kernel, b.cmdline, then(action, delay))
 	show(screen)
-	if err := guard(func() error { return b.saveLog(screen) }); err != nil {
+	err = within(lastWords, transferred, func() error { return b.saveLog(screen) })
+	if err != nil {
 		show([]string{"the log of this boot is not kept: " + err.Error()})
 	}
 	if action == "shell" {
@@ -97,7 +105,8 @@ func (b *boot) fail(err error) {
 		}
 		action = "halt"
 	}
-	unix.Sync()
+	// A disk that hangs must not keep the machine from what follows.
+	_ = within(lastWords, transferred, func() error { unix.Sync(); return nil })
 	time.Sleep(delay)
 	end(action)
 }

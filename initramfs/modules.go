@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/freshroot/freshroot/pkg/cmdline"
@@ -83,6 +84,23 @@ func (m *modules) insert(name string) error {
 	defer m.mu.Unlock()
 	m.done = append(m.done, took...)
 	return err
+}
+
+// underWay returns the modules whose loading has not come to an end, sorted.
+func (m *modules) underWay() (names []string) {
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name := range m.once {
+		isThis := func(t timed) bool { return t.name == name }
+		if !slices.ContainsFunc(m.done, isThis) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // loaded returns what was loaded so far.

@@ -107,7 +107,8 @@ func (b *boot) doAll(steps []volatile.Step) error {
 	for _, step := range steps {
 		b.log.debug(step.String())
 		done := timer(step.String(), &b.record.steps)
-		if err := b.do(step); err != nil {
+		err := b.limited(step.String(), 0, func() error { return b.do(step) })
+		if err != nil {
 			return stepFailure(step, err)
 		}
 		done()

@@ -268,3 +268,18 @@ func TestIntegrationShell(t *testing.T) {
 	s.send("exit")
 	s.expect("reboot: System halted")
 }
+
+// TestIntegrationHang has a disk that stops to answer after its first sectors.
+func TestIntegrationHang(t *testing.T) {
+	t.Parallel()
+	m := busyboxMachine(t)
+	m.Disks[0].Throttle = "stuck"
+	m.ExtraArgs = []string{"-object",
+		`{"qom-type":"throttle-group","id":"stuck","limits":{"bps-total":1}}`}
+	s := m.start("freshroot.timeout=0 freshroot.deadline=20 freshroot.on-failure=reboot")
+	s.expect("^freshroot cannot boot this machine\n",
+		"this does not come to an end: the phase devices", "nothing was read or written for 20s",
+		"^Looked at:", "modules that are being loaded: .*virtio_blk",
+		"^The machine reboots in 1s.\n", "reboot: Restarting system")
+	s.wait()
+}

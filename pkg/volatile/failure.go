@@ -15,6 +15,7 @@ const (
 	Unwritable   Problem = "unwritable"
 	TmpfsFull    Problem = "tmpfs-full"
 	NoInit       Problem = "no-init"
+	Hang         Problem = "hang"
 	Panic        Problem = "panic"
 	Other        Problem = "other"
 )

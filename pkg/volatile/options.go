@@ -37,6 +37,7 @@ type Options struct {
 	OnFailure string        // freshroot.on-failure=: one of OnFailures, or ""
 	Log       string        // freshroot.log=: one of LogLevels
 	Watchdog  int           // freshroot.watchdog=: seconds, 0 if it is not to be armed
+	Deadline  int           // freshroot.deadline=: seconds without progress, 0 for no end
 	Home      string        // freshroot.home=: one of Homes
 
 	Reset        reset.Scope // freshroot.reset=
@@ -77,6 +78,7 @@ var keys = map[string]func(*Options, cmdline.Param) (known []string, ok bool){
 	"freshroot.populate":    readChoice(Populates, func(o *Options) *string { return &o.Populate }),
 	"freshroot.timeout":     readTimeout,
 	"freshroot.watchdog":    readWatchdog,
+	"freshroot.deadline":    readDeadline,
 	"freshroot.on_failure":  readChoice(OnFailures, func(o *Options) *string { return &o.OnFailure }),
 	"freshroot.log":         readChoice(LogLevels, func(o *Options) *string { return &o.Log }),
 }
@@ -91,6 +93,7 @@ func ParseOptions(params cmdline.Params) (opts Options, warnings []string) {
 		Tmpfs:    joinTmpfs(nil),
 		Populate: "auto",
 		Timeout:  30 * time.Second,
+		Deadline: 300,
 		Log:      "info",
 		Home:     "auto",
 	}
@@ -188,7 +191,7 @@ func unknownValue(p cmdline.Param, known []string) string {
 
 // suggest names the nearest of the known words, or all if none is near.
 func suggest(word string, known []string) string {
-	slices.Sort(known)
+	known = slices.Sorted(slices.Values(known))
 	best, distance := "", len(word)/3+2
 	for _, k := range known {
 		if d := editDistance(word, k); d < distance {

@@ -15,7 +15,7 @@ import (
 func defaults(change func(*volatile.Options)) volatile.Options {
 	o := volatile.Options{
 		Mode: volatile.No, Instance: "default", Tmpfs: "size=25%,nr_inodes=1m", Populate: "auto",
-		Timeout: 30 * time.Second, Log: "info", Home: "auto",
+		Timeout: 30 * time.Second, Deadline: 300, Log: "info", Home: "auto",
 	}
 	change(&o)
 	return o
@@ -52,6 +52,8 @@ func TestParseOptions(t *testing.T) {
 		"freshroot.reset=var systemd.factory-reset=off freshroot.home=none": func(o *volatile.Options) {
 			o.Reset, o.FactoryReset, o.Home = reset.Var, "no", "none"
 		},
+		"freshroot.deadline=60":  func(o *volatile.Options) { o.Deadline = 60 },
+		"freshroot.deadline=off": func(o *volatile.Options) { o.Deadline = 0 },
 		"freshroot.reset=var freshroot.reset=all systemd.factory_reset": func(o *volatile.Options) {
 			o.Reset, o.FactoryReset = reset.All, "yes"
 		},
@@ -74,6 +76,7 @@ func TestParseOptionsWarns(t *testing.T) {
 		"freshroot.timeout=10s":                  "known: seconds",
 		"freshroot.timeout=-1":                   "known: seconds",
 		"freshroot.on-failure=shel":              "did you mean shell?",
+		"freshroot.deadline=never":               "known: off, seconds",
 		"freshroot.log=warn":                     "known: debug, error, info",
 		"freshroot.root=../../etc":               "known: a name",
 		"freshroot.tmpfs=size=1,noexec":          "limits as in",

@@ -22,21 +22,30 @@ func (p Plan) watch(steps []Step) []Step {
 	return append([]Step{Watchdog{p.Options.Watchdog}}, steps...)
 }
 
-// The seconds that a watchdog can be asked for. With fewer no OS would come up.
+// The seconds that a watchdog, or a step, can be given. With fewer no OS would come up.
 const (
 	minWatchdog = 5
 	maxWatchdog = 3600
 )
 
 func readWatchdog(o *Options, p cmdline.Param) ([]string, bool) {
+	return readSeconds(&o.Watchdog, p, prefix+"watchdog=60")
+}
+
+func readDeadline(o *Options, p cmdline.Param) ([]string, bool) {
+	return readSeconds(&o.Deadline, p, prefix+"deadline=300")
+}
+
+// readSeconds reads seconds, or that there are to be none.
+func readSeconds(field *int, p cmdline.Param, example string) ([]string, bool) {
 	if off, known := booleans[p.Value]; known && off == No {
-		o.Watchdog = 0
+		*field = 0
 		return nil, true
 	}
 	s, err := strconv.ParseUint(p.Value, 10, 31)
 	if err != nil {
-		return []string{"seconds, as in freshroot.watchdog=60", "off"}, false
+		return []string{"seconds, as in " + example, "off"}, false
 	}
-	o.Watchdog = int(min(max(s, minWatchdog), maxWatchdog))
+	*field = int(min(max(s, minWatchdog), maxWatchdog))
 	return nil, true
 }

@@ -29,6 +29,7 @@ type Disk struct {
 	Interface  Interface
 	ReadOnly   bool
 	Serial     string
+	Throttle   string // a throttle-group, which is an object in Config.ExtraArgs, or ""
 }
 
 // objects returns the block device and the guest devices, controller first, that
@@ -43,13 +44,22 @@ func (d Disk) objects(id, port string) (block props, devices []props, err error)
 		// The host's page cache outlives a killed QEMU, so that flushing to the
 		// medium would only make tests slow.
 		"cache": props{"no-flush": true},
-		"file":  props{"driver": "file", "filename": d.Path},
+		"file":  d.file(),
 	}
 	devices = d.devices(id)
 	if port != "" {
 		devices[0]["bus"] = port
 	}
 	return block, devices, nil
+}
+
+// file is the image, behind what slows it down.
+func (d Disk) file() props {
+	file := props{"driver": "file", "filename": d.Path}
+	if d.Throttle != "" {
+		return props{"driver": "throttle", "throttle-group": d.Throttle, "file": file}
+	}
+	return file
 }
 
 // check refuses what QEMU would accept silently or reject obscurely.
