@@ -58,6 +58,7 @@ func (b *boot) run() error {
 		{"root", b.assemble},
 	}
 	for _, phase := range phases {
+		b.pause(phase.name, "the phase "+phase.name)
 		done := b.record.start(phase.name)
 		if err := b.phase(phase.name, phase.do); err != nil {
 			return err
@@ -65,6 +66,7 @@ func (b *boot) run() error {
 		done()
 	}
 	last := b.plan.Steps[len(b.plan.Steps)-1]
+	b.pause(volatile.Kind(last), last.String())
 	return b.limited(last.String(), 0, b.handOver)
 }
 
@@ -133,6 +135,7 @@ func (b *boot) early() error {
 	for _, warning := range warnings {
 		b.warn(warning)
 	}
+	b.forbidShell()
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
 		return fmt.Errorf("read kernel release: %w", err)

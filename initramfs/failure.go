@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -165,32 +163,6 @@ func show(lines []string) {
 	if !shown {
 		os.Stdout.WriteString(text)
 	}
-}
-
-// shell runs the shell of the initramfs, if it was built with one.
-func shell() error {
-	shells := []string{"/bin/sh", "/bbin/sh", "/bin/bash"}
-	i := slices.IndexFunc(shells, func(path string) bool {
-		_, err := os.Stat(path)
-		return err == nil
-	})
-	if i < 0 {
-		return errors.New("this initramfs was built without one")
-	}
-	console, err := os.OpenFile("/dev/console", os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	process, err := os.StartProcess(shells[i], shells[i:i+1], &os.ProcAttr{
-		Env:   append(os.Environ(), "PATH=/bin:/sbin:/bbin:/usr/bin:/usr/sbin"),
-		Files: []*os.File{console, console, console},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: true},
-	})
-	if err != nil {
-		return err
-	}
-	_, err = process.Wait()
-	return err
 }
 
 // end stops the machine. PID 1 stays, whatever happens: the kernel would panic.

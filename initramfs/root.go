@@ -105,6 +105,7 @@ func (b *boot) assemble() error {
 // doAll does steps, in their order.
 func (b *boot) doAll(steps []volatile.Step) error {
 	for _, step := range steps {
+		b.pause(volatile.Kind(step), step.String())
 		b.log.debug(step.String())
 		done := timer(step.String(), &b.record.steps)
 		err := b.limited(step.String(), 0, func() error { return b.do(step) })

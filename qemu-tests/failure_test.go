@@ -256,17 +256,55 @@ func TestIntegrationOnFailure(t *testing.T) {
 	}
 }
 
-// TestIntegrationShell uses the shell that follows a failure.
-func TestIntegrationShell(t *testing.T) {
+// TestIntegrationRescue stops before a phase and before a step, and looks around with what
+// --rescue brings. It also has the shell that follows a failure.
+func TestIntegrationRescue(t *testing.T) {
+	t.Parallel()
+	m := busyboxMachine(t)
+	m.Initramfs = rescue.get(t).Output
+
+	s := m.start("freshroot.break=pool")
+	s.expect("^freshroot stops before: the phase pool\n", `^\$ $`)
+	s.send("freshroot plan /dev/vda")
+	s.expect("^would boot "+usr+"1.0\n", `^\$ $`)
+	s.send("mkdir /mnt && mount -t btrfs -o subvolid=5 /dev/vda1 /mnt && btrfs subvolume list /mnt")
+	s.expect("path "+usr+"1.0\n", `^\$ $`)
+	s.send("umount /mnt && exit")
+	s.expect("freshroot: going on with: the phase pool")
+	if r := s.report(); r.boot.Mode != "no" || r.boot.Instance != instance {
+		t.Errorf("booted %+v", r.boot)
+	}
+
+	s = m.start("volatile=yes freshroot.break=populate")
+	s.expect("^freshroot stops before: copy /sysroot/usr/share/factory to /sysroot", `^\$ $`)
+	s.send("mount | grep sysroot/usr; ls /sysroot; echo the answer is $((6 * 7))")
+	s.expect("/sysroot/usr.*btrfs", "^usr\n", "^the answer is 42\n", `^\$ $`)
+	s.send("exit")
+	if r := s.report(); r.boot.Mode != "yes" || r.RunStatus != 0 {
+		t.Errorf("booted %+v", r.boot)
+	}
+
+	s = m.start("root=LABEL=none freshroot.timeout=0 freshroot.on-failure=shell")
+	s.expect("^A shell follows; when it ends, the machine halts.\n", `^\$ $`)
+	s.send("btrfs check /dev/vda1")
+	s.expect("no error found", `^\$ $`)
+	s.send("poweroff")
+	s.expect("reboot: Power down")
+}
+
+// TestIntegrationNoShell asks for a shell where there is never one.
+func TestIntegrationNoShell(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	m.Initramfs = withShell.get(t).Output
-	s := m.start("freshroot.timeout=0 freshroot.on-failure=shell")
-	s.expect("^A shell follows; when it ends, the machine halts.\n", "# ")
-	s.send("echo the answer is $((6 * 7))")
-	s.expect("^the answer is 42\n", "# ")
-	s.send("exit")
-	s.expect("reboot: System halted")
+	m.Initramfs = build(t, "virtio", func(o *archive.Options) {
+		o.Shell = archive.ShellNever
+		o.Add = []archive.Addition{{Host: "/bin/busybox", Path: "bin/sh"}}
+	}).Output
+	s := m.start("freshroot.timeout=0 freshroot.on-failure=shell freshroot.break=devices init=/bin/sh")
+	const leftOut = " was left out: this initramfs was built to give no shell\n"
+	s.expect("freshroot.break=devices"+leftOut, "init=/bin/sh"+leftOut,
+		"freshroot.on-failure=shell"+leftOut, "^The machine reboots in 1s.\n")
+	s.wait()
 }
 
 // TestIntegrationHang has a disk that stops to answer after its first sectors.

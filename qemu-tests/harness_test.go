@@ -54,11 +54,9 @@ var (
 	})
 
 	// virtio boots most machines, everywhere all of them.
-	virtio     = shareInitramfs("virtio")
-	everywhere = shareInitramfs("default")
-	withShell  = shareInitramfs("virtio", archive.Addition{
-		Host: "/bin/busybox", Path: "bin/sh",
-	})
+	virtio     = shareInitramfs("virtio", archive.ShellIfAdded)
+	everywhere = shareInitramfs("default", archive.ShellIfAdded)
+	rescue     = shareInitramfs("virtio", archive.ShellRescue)
 )
 
 // scratch holds what the tests share. It goes when they are through.
@@ -75,7 +73,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-func shareInitramfs(modules string, add ...archive.Addition) shared[archive.Result] {
+func shareInitramfs(modules string, shell archive.Shell) shared[archive.Result] {
 	return share(func(ctx context.Context) (archive.Result, error) {
 		o, err := initramfsOptions(modules)
 		if err != nil {
@@ -85,7 +83,7 @@ func shareInitramfs(modules string, add ...archive.Addition) shared[archive.Resu
 		if err != nil {
 			return archive.Result{}, err
 		}
-		o.Output, o.Add = f.Name(), add
+		o.Output, o.Shell = f.Name(), shell
 		f.Close()
 		return archive.Build(ctx, o)
 	})

@@ -34,6 +34,8 @@ type initramfsBuild struct {
 	init, source  string
 	add           []string
 	compress      string
+	rescue        bool
+	noShell       bool
 	json          bool
 }
 
@@ -56,8 +58,8 @@ What they need comes along. The sets, of which a kernel has what it has:
 		Example: `  # for the running kernel
   freshroot initramfs build
 
-  # for a virtual machine, with a shell for freshroot.on-failure=shell
-  freshroot initramfs build --modules virtio --add /usr/bin/busybox:/bin/sh
+  # for a virtual machine, with what freshroot.break= and freshroot.on-failure=shell give
+  freshroot initramfs build --modules virtio --rescue
 
   # for an unpacked OS, with one more driver
   freshroot initramfs build -m /srv/os -k 6.1.0-56-amd64 --modules +megaraid_sas`,
@@ -78,6 +80,10 @@ What they need comes along. The sets, of which a kernel has what it has:
 		"checkout `DIR` to compile the init from (default: the current directory)")
 	f.StringArrayVar(&b.add, "add", nil,
 		"`HOSTFILE[:PATH]` to add, owned by root; can be repeated")
+	f.BoolVar(&b.rescue, "rescue", false,
+		"add a shell and what mends a pool: commands of u-root, freshroot, btrfs")
+	f.BoolVar(&b.noShell, "no-shell", false,
+		"give no shell, whatever the kernel command line asks for")
 	f.StringVar(&b.compress, "compress", string(archive.Zstd),
 		"`HOW` to compress: zstd, zstd-19 (with the zstd program, 10 % smaller) or none")
 	f.BoolVar(&b.json, "json", false, "print the result as JSON")
@@ -117,6 +123,7 @@ func (b *initramfsBuild) options() (archive.Options, error) {
 		Output: b.output,
 		Init:   b.init,
 		Source: b.source,
+		Shell:  b.shell(),
 	}
 	if err := b.parse(&o); err != nil {
 		return o, usageError{err}
@@ -135,8 +142,21 @@ func (b *initramfsBuild) options() (archive.Options, error) {
 	return o, err
 }
 
+func (b *initramfsBuild) shell() archive.Shell {
+	switch {
+	case b.rescue:
+		return archive.ShellRescue
+	case b.noShell:
+		return archive.ShellNever
+	}
+	return archive.ShellIfAdded
+}
+
 // parse reads the flags that have a language of their own.
 func (b *initramfsBuild) parse(o *archive.Options) (err error) {
+	if b.rescue && b.noShell {
+		return errors.New("--rescue and --no-shell exclude each other")
+	}
 	if o.Modules, err = archive.ParseModules(b.modules); err != nil {
 		return err
 	}
@@ -202,8 +222,16 @@ func summary(r archive.Result) string {
 	if r.Modules > 0 {
 		what = fmt.Sprintf("%d modules of %s", r.Modules, r.Release)
 	}
-	return fmt.Sprintf("%s: %.2f MB, init %.2f MB and %s %.2f MB before compression",
-		r.Output, megabytes(r.Size), megabytes(r.InitSize), what, megabytes(r.ModulesSize))
+	rescue := ""
+	if r.RescueSize > 0 {
+		rescue = fmt.Sprintf(", rescue %.2f MB", megabytes(r.RescueSize))
+	}
+	text := fmt.Sprintf("%s: %.2f MB, init %.2f MB%s and %s %.2f MB before compression",
+		r.Output, megabytes(r.Size), megabytes(r.InitSize), rescue, what, megabytes(r.ModulesSize))
+	if r.RescueSize > 0 && !r.Btrfs {
+		text += "\nwithout btrfs: install btrfs-progs to have it in there"
+	}
+	return text
 }
 
 func megabytes(n int64) float64 { return float64(n) / 1e6 }
@@ -265,6 +293,8 @@ func listedMode(mode uint64) string {
 		m |= fs.ModeDir
 	case unix.S_IFCHR:
 		m |= fs.ModeCharDevice
+	case unix.S_IFLNK:
+		m |= fs.ModeSymlink
 	}
 	return m.String()
 }

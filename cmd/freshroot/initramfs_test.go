@@ -60,6 +60,7 @@ drwxr-xr-x         0 /modules
 -rw-r--r--        10 /modules/btrfs.ko
 -rw-r--r--        64 /modules/table
 -rw-r--r--         8 /modules/xor.ko
+-r--r--r--         0 /no-shell
 drwxr-xr-x         0 /pool
 drwxr-xr-x         0 /proc
 drwxr-xr-x         0 /run
@@ -71,7 +72,8 @@ xor btrfs
 
 func TestInitramfsBuildAndInspect(t *testing.T) {
 	initramfsFiles(t)
-	out, err := runInitramfs("build", "-m", "os", "--init", "init", "--compress", "none")
+	out, err := runInitramfs("build", "-m", "os", "--init", "init", "--compress", "none",
+		"--no-shell")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +145,8 @@ func TestInitramfsErrors(t *testing.T) {
 			`compression "lz4" is none of zstd, zstd-19 and none`},
 		{"add", "build --modules none --add :", true,
 			`add ":": want HOSTFILE or HOSTFILE:PATH`},
+		{"both shells", "build --rescue --no-shell", true,
+			"--rescue and --no-shell exclude each other"},
 		{"arguments", "build file", true, "unknown command"},
 		{"inspect nothing", "inspect", true, "accepts 1 arg(s)"},
 		{"inspect gone", "inspect gone", false, "inspect: open gone: "},
@@ -186,5 +190,18 @@ func TestSourceDate(t *testing.T) {
 		if (err == nil) != tt.ok || !got.Equal(tt.want) {
 			t.Errorf("sourceDate(%q) = %v, %v, want %v", tt.value, got, err, tt.want)
 		}
+	}
+}
+
+func TestInitramfsSummary(t *testing.T) {
+	r := archive.Result{Output: "out", Size: 3e6, InitSize: 2e6, RescueSize: 1e6}
+	const want = "out: 3.00 MB, init 2.00 MB, rescue 1.00 MB and no modules 0.00 MB before compression"
+	const without = "\nwithout btrfs: install btrfs-progs to have it in there"
+	if diff := cmp.Diff(want+without, summary(r)); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	r.Btrfs = true
+	if diff := cmp.Diff(want, summary(r)); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
 	}
 }

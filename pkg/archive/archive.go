@@ -54,6 +54,9 @@ type Options struct {
 	Modules Modules
 	// Add are further files.
 	Add []Addition
+	// Shell is what people get when they ask for a shell. ShellRescue is compiled
+	// from Source, also if Init is given.
+	Shell Shell
 	// Compression is how the archive is compressed.
 	Compression Compression
 	// Time is the time of all files; the zero value is the epoch.
@@ -70,6 +73,8 @@ type Result struct {
 	ModulesSize int64  `json:"modules_size"` // of all modules, not compressed
 	Modules     int    `json:"modules"`
 	Aliases     int    `json:"aliases"`
+	RescueSize  int64  `json:"rescue_size,omitempty"` // of ShellRescue, not compressed
+	Btrfs       bool   `json:"btrfs,omitempty"`       // the program is in ShellRescue
 }
 
 // Build makes an initramfs.
@@ -86,6 +91,9 @@ func Build(ctx context.Context, o Options) (Result, error) {
 		}
 	}
 	if err := addInit(ctx, files, o, &r); err != nil {
+		return r, err
+	}
+	if err := addShell(ctx, files, o, &r); err != nil {
 		return r, err
 	}
 	// All of it is in memory, 15 MB for the default set, so that the output can be

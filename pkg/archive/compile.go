@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/u-root/gobusybox/src/pkg/golang"
 	"github.com/u-root/mkuimage/cpio"
@@ -31,18 +32,41 @@ var (
 	ErrNoSource = errors.New("not a checkout of freshroot")
 )
 
-// compileInit has u-root's builder compile the init, for GOARCH if that is set.
+// job is something for u-root's builder to do.
+type job struct {
+	dir      string // of the module that knows the packages
+	how      builder.Builder
+	packages []string
+	tags     []string
+	program  string // what the builder calls the result
+}
+
+// compileInit compiles the init.
 func compileInit(ctx context.Context, source string) ([]byte, error) {
-	compiler, err := exec.LookPath("go")
-	if err != nil {
-		return nil, fmt.Errorf("compile init: %w", ErrNoToolchain)
-	}
-	if err := checkSource(ctx, compiler, source); err != nil {
+	return compileOurs(ctx, source, InitPackage)
+}
+
+// compileOurs compiles a program of freshroot.
+func compileOurs(ctx context.Context, source, pkg string) ([]byte, error) {
+	if err := checkSource(ctx, source, pkg); err != nil {
 		return nil, err
+	}
+	return job{
+		dir: source, how: builder.Binary, packages: []string{pkg},
+		program: "bin/" + path.Base(pkg),
+	}.compile(ctx)
+}
+
+// compile returns a program, for GOARCH if that is set. It needs Go.
+func (j job) compile(ctx context.Context) ([]byte, error) {
+	// A program built with -trimpath does not know GOROOT, the compiler does.
+	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
 	}
 	work, err := os.MkdirTemp("", "freshroot-init-")
 	if err != nil {
-		return nil, fmt.Errorf("compile init: %w", err)
+		return nil, fmt.Errorf("compile %s: %w", j.program, err)
 	}
 	defer os.RemoveAll(work)
 	// The archive that the builder makes is only the way to get at the program: the
@@ -51,33 +75,35 @@ func compileInit(ctx context.Context, source string) ([]byte, error) {
 	if err := uimage.Create(silent(),
 		uimage.WithEnv(
 			golang.DisableCGO(),
-			golang.WithCompiler(compiler),
-			// A program built with -trimpath does not know GOROOT, the compiler does.
-			golang.WithGOROOT(""),
-			golang.WithWorkingDir(source),
+			golang.WithCompiler("go"),
+			golang.WithGOROOT(strings.TrimSpace(string(root))),
+			golang.WithWorkingDir(j.dir),
+			golang.WithBuildTag(j.tags...),
 		),
 		uimage.WithTempDir(work),
 		uimage.WithOutput(&initramfs.Archive{Archive: built}),
-		uimage.WithCommands(buildOptions(), builder.Binary, InitPackage),
+		uimage.WithCommands(buildOptions(), j.how, j.packages...),
 	); err != nil {
-		return nil, fmt.Errorf("compile init %s in %q: %w", InitPackage, source, err)
+		return nil, fmt.Errorf("compile %s in %q: %w", j.program, j.dir, err)
 	}
 	// The builder cannot be stopped; at least its result is not used.
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("compile init: %w", err)
+		return nil, fmt.Errorf("compile %s: %w", j.program, err)
 	}
-	return binary(built, path.Base(InitPackage))
+	return read(built, j.program)
 }
 
-// checkSource looks for the init. The builder would do so as well, but explains at
-// length how its own search for packages has changed over the years.
-func checkSource(ctx context.Context, compiler, source string) error {
-	list := exec.CommandContext(ctx, compiler, "list", "-find", InitPackage)
+// checkSource looks for one of our packages. The builder would do so as well, but
+// explains at length how its own search for packages has changed over the years.
+func checkSource(ctx context.Context, source, pkg string) error {
+	if _, err := exec.LookPath("go"); err != nil {
+		return fmt.Errorf("compile %s: %w", pkg, ErrNoToolchain)
+	}
+	list := exec.CommandContext(ctx, "go", "list", "-find", pkg)
 	list.Dir = source
 	if err := list.Run(); err != nil {
 		dir, _ := filepath.Abs(source)
-		return fmt.Errorf("compile init: go list %s in %s: %w (%w)",
-			InitPackage, dir, ErrNoSource, err)
+		return fmt.Errorf("compile: go list %s in %s: %w (%w)", pkg, dir, ErrNoSource, err)
 	}
 	return nil
 }
@@ -95,16 +121,16 @@ func buildOptions() *golang.BuildOpts {
 	}}
 }
 
-// binary returns a program that the builder put into an archive. It is a file in the
+// read returns a program that the builder put into an archive. It is a file in the
 // work directory up to now.
-func binary(built *cpio.Archive, name string) ([]byte, error) {
-	record, ok := built.Get(path.Join("bin", name))
+func read(built *cpio.Archive, name string) ([]byte, error) {
+	record, ok := built.Get(name)
 	if !ok {
-		return nil, fmt.Errorf("compile init: the builder made no bin/%s", name)
+		return nil, fmt.Errorf("compile: the builder made no %s", name)
 	}
 	data, err := io.ReadAll(uio.Reader(record))
 	if err != nil {
-		return nil, fmt.Errorf("compile init: %w", err)
+		return nil, fmt.Errorf("compile %s: %w", name, err)
 	}
 	return data, nil
 }

@@ -58,6 +58,24 @@ func (t tree) add(file cpio.Record) error {
 	return nil
 }
 
+// addAll adds files, up to the first that cannot be added.
+func (t tree) addAll(list []cpio.Record) error {
+	for _, file := range list {
+		if err := t.add(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// size is the size of all files.
+func (t tree) size() (n int64) {
+	for _, file := range t {
+		n += int64(file.FileSize)
+	}
+	return n
+}
+
 // pack returns the cpio archive. Sorted by path, a directory is ahead of its files.
 func (t tree) pack(mtime time.Time) ([]byte, error) {
 	var out bytes.Buffer

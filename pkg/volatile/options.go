@@ -39,6 +39,8 @@ type Options struct {
 	Watchdog  int           // freshroot.watchdog=: seconds, 0 if it is not to be armed
 	Deadline  int           // freshroot.deadline=: seconds without progress, 0 for no end
 	Home      string        // freshroot.home=: one of Homes
+	Break     string        // freshroot.break=: one of Breaks, or ""
+	NoShell   bool          // the initramfs gives none, see ForbidShell
 
 	Reset        reset.Scope // freshroot.reset=
 	FactoryReset string      // systemd.factory_reset=: "yes", "no", or ""
@@ -79,6 +81,7 @@ var keys = map[string]func(*Options, cmdline.Param) (known []string, ok bool){
 	"freshroot.timeout":     readTimeout,
 	"freshroot.watchdog":    readWatchdog,
 	"freshroot.deadline":    readDeadline,
+	"freshroot.break":       readChoice(Breaks, func(o *Options) *string { return &o.Break }),
 	"freshroot.on_failure":  readChoice(OnFailures, func(o *Options) *string { return &o.OnFailure }),
 	"freshroot.log":         readChoice(LogLevels, func(o *Options) *string { return &o.Log }),
 }

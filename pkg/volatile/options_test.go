@@ -52,7 +52,9 @@ func TestParseOptions(t *testing.T) {
 		"freshroot.reset=var systemd.factory-reset=off freshroot.home=none": func(o *volatile.Options) {
 			o.Reset, o.FactoryReset, o.Home = reset.Var, "no", "none"
 		},
-		"freshroot.deadline=60":  func(o *volatile.Options) { o.Deadline = 60 },
+		"freshroot.deadline=60 freshroot.break=populate": func(o *volatile.Options) {
+			o.Deadline, o.Break = 60, "populate"
+		},
 		"freshroot.deadline=off": func(o *volatile.Options) { o.Deadline = 0 },
 		"freshroot.reset=var freshroot.reset=all systemd.factory_reset": func(o *volatile.Options) {
 			o.Reset, o.FactoryReset = reset.All, "yes"
@@ -76,6 +78,8 @@ func TestParseOptionsWarns(t *testing.T) {
 		"freshroot.timeout=10s":                  "known: seconds",
 		"freshroot.timeout=-1":                   "known: seconds",
 		"freshroot.on-failure=shel":              "did you mean shell?",
+		"freshroot.break=pupulate":               "did you mean populate?",
+		"freshroot.break=":                       "known: bind, count, devices, ",
 		"freshroot.deadline=never":               "known: off, seconds",
 		"freshroot.log=warn":                     "known: debug, error, info",
 		"freshroot.root=../../etc":               "known: a name",

@@ -104,6 +104,7 @@ func New(f Facts) (Plan, error) {
 	}
 	p.count(f)
 	p.Steps = p.watch(p.growFirst(f, p.steps(golden, exists)))
+	p.Warnings = append(p.Warnings, p.checkBreak()...)
 	return p, nil
 }
 
@@ -245,6 +246,9 @@ func (p Plan) copyFactory() []Step {
 func (p Plan) init() []string {
 	if p.Options.Init != "" {
 		return []string{p.Options.Init}
+	}
+	if p.Options.NoShell {
+		return inits[:len(inits)-1]
 	}
 	return inits
 }

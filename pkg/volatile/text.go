@@ -17,6 +17,9 @@ func (p Plan) WriteText(w io.Writer) {
 	p.Usr.writeOthers(w)
 	row("mode", "volatile="+string(p.Options.Mode))
 	row("instance", orNone(p.Instance))
+	if p.Options.Break != "" {
+		row("break", "a shell before "+p.Options.Break)
+	}
 	for _, warning := range p.Warnings {
 		row("warning", warning)
 	}

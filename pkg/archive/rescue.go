@@ -1,0 +1,118 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/u-root/mkuimage/ldd"
+	"github.com/u-root/mkuimage/uimage/builder"
+	"github.com/u-root/u-root/pkg/cpio"
+)
+
+// Shell says what an initramfs has for people.
+type Shell int
+
+const (
+	// ShellIfAdded gives a shell if one of the [Addition]s is /bin/sh.
+	ShellIfAdded Shell = iota
+	// ShellRescue adds what mends a pool: commands of u-root with their shell,
+	// freshroot, and the btrfs of this machine if it has one.
+	ShellRescue
+	// ShellNever makes the init give no shell, whatever the command line asks for.
+	ShellNever
+)
+
+// NoShellFile is in an initramfs whose init never gives a shell.
+const NoShellFile = "no-shell"
+
+const (
+	// rescueModule lists the commands of u-root as its tools. It is a module of its
+	// own, since nobody else needs what they need.
+	rescueModule = "initramfs/rescue"
+	toolPackage  = "github.com/freshroot/freshroot/cmd/freshroot"
+)
+
+// addShell adds what the shell is for.
+func addShell(ctx context.Context, files tree, o Options, r *Result) error {
+	switch o.Shell {
+	case ShellNever:
+		return files.add(cpio.StaticFile(NoShellFile, "", 0o444))
+	case ShellRescue:
+		before := files.size()
+		err := errors.Join(addCommands(ctx, files, o.Source), addTool(ctx, files, o.Source),
+			addBtrfs(files, r))
+		r.RescueSize = files.size() - before
+		return err
+	}
+	return nil
+}
+
+// addCommands adds u-root's commands as one program that goes by the name that it is
+// called by.
+func addCommands(ctx context.Context, files tree, source string) error {
+	if err := checkSource(ctx, source, InitPackage); err != nil {
+		return err
+	}
+	dir := filepath.Join(source, rescueModule)
+	list := exec.CommandContext(ctx, "go", "list", "tool")
+	list.Dir = dir
+	out, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("go list tool in %s: %w", dir, err)
+	}
+	commands := slices.Sorted(slices.Values(strings.Fields(string(out))))
+	program, err := job{
+		dir: dir, how: &builder.GBBBuilder{}, packages: commands, program: "bbin/bb",
+		// The shell's line editing takes half as much space as all the commands.
+		tags: []string{"goshsmall"},
+	}.compile(ctx)
+	if err != nil {
+		return err
+	}
+	links := []cpio.Record{
+		cpio.StaticFile("bin/bb", string(program), 0o755), cpio.Symlink("bin/sh", "gosh"),
+	}
+	for _, command := range commands {
+		links = append(links, cpio.Symlink("bin/"+path.Base(command), "bb"))
+	}
+	return files.addAll(links)
+}
+
+// addTool adds freshroot itself.
+func addTool(ctx context.Context, files tree, source string) error {
+	program, err := compileOurs(ctx, source, toolPackage)
+	if err != nil {
+		return err
+	}
+	return files.add(cpio.StaticFile("bin/freshroot", string(program), 0o755))
+}
+
+// addBtrfs adds the program btrfs of this machine with its libraries, where it has one
+// that runs there.
+func addBtrfs(files tree, r *Result) error {
+	btrfs, err := exec.LookPath("btrfs")
+	other := os.Getenv("GOARCH")
+	if err != nil || other != "" && other != runtime.GOARCH {
+		return nil
+	}
+	libraries, err := ldd.List(btrfs)
+	if err != nil {
+		return fmt.Errorf("libraries of %s: %w", btrfs, err)
+	}
+	r.Btrfs = true
+	for _, library := range libraries {
+		a := Addition{Host: library, Path: strings.TrimPrefix(library, "/")}
+		if err := addFile(files, a); err != nil {
+			return err
+		}
+	}
+	return addFile(files, Addition{Host: btrfs, Path: "bin/btrfs"})
+}
