@@ -34,7 +34,9 @@ func (b *boot) instantiate(s volatile.Instantiate) error {
 	b.tell(result)
 	var late *instance.UpdateError
 	if errors.As(err, &late) {
-		b.warn(late.Error())
+		for text := range strings.SplitSeq(err.Error(), "\n") {
+			b.warn(text)
+		}
 		return nil
 	}
 	return err

@@ -80,8 +80,8 @@ func (e *UpdateError) Error() string { return e.Op + ": " + e.Err.Error() }
 // Unwrap returns the cause.
 func (e *UpdateError) Unwrap() error { return e.Err }
 
-// IsStale says whether the /etc of an instance that is there is not of the version it
-// is to be booted with.
+// IsStale says whether the /etc or the /var of an instance that is there is not of the
+// version it is to be booted with.
 func (t Target) IsStale() (bool, error) {
 	t.Usr.Tries = subvol.Tries{}
 	root, err := rootfs.OpenDir(t.Pool, t.Name)
@@ -91,8 +91,13 @@ func (t Target) IsStale() (bool, error) {
 		return false, err
 	}
 	defer root.Close()
-	s, err := stampOf(root, "etc")
-	return s.version != t.Usr.String(), err
+	for _, part := range parts {
+		s, err := stampOf(root, part)
+		if err != nil || s.version != t.Usr.String() {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // updateError wraps what went wrong with a part. Nothing of it is urgent: the next boot
@@ -111,8 +116,8 @@ type job struct {
 }
 
 // Ensure makes the instance where there is none, and the parts of it that are missing
-// or empty, and updates those of another version. Errors of an update are an
-// *UpdateError.
+// or empty, and updates those of another version. Errors of an update are each an
+// *UpdateError, joined.
 func (t Target) Ensure() (Result, error) {
 	j, err := t.begin()
 	if err != nil {
@@ -144,9 +149,7 @@ func (t Target) begin() (*job, error) {
 	return j, nil
 }
 
-// ensure does the work, with a staging that is empty. The parts are brought along one
-// after the other, each with a stamp of its own: a cut between them is made good by
-// the next boot.
+// ensure does the work, with a staging that is empty.
 func (j *job) ensure() (Result, error) {
 	root, err := rootfs.OpenDir(j.Pool, j.Name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -164,16 +167,24 @@ func (j *job) ensure() (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	if err := j.updateEtc(root, &result); err != nil {
-		return result, err
+	return result, j.update(root, &result)
+}
+
+// update brings the parts along one after the other, each with a stamp of its own: a cut
+// between them is made good by the next boot, and one that fails keeps none of the others.
+func (j *job) update(root *os.File, result *Result) error {
+	reached := parts
+	etc := j.updateEtc(root, result)
+	if etc != nil {
+		reached = []string{"var"}
+		_ = clearDir(j.staging) // it may be what fills the disk
 	}
-	if err := j.updateVar(root); err != nil {
-		return result, err
+	variable := j.updateVar(root, reached)
+	tidy := j.tidy(root)
+	if tidy != nil {
+		tidy = &UpdateError{"drop what was kept of old versions", tidy}
 	}
-	if err := j.tidy(root); err != nil {
-		return result, &UpdateError{"drop what was kept of old versions", err}
-	}
-	return result, nil
+	return errors.Join(etc, variable, tidy)
 }
 
 // Preview says what Ensure would do, and calls do for each action on /etc and each

@@ -200,7 +200,7 @@ func TestIntegrationUpdateHostile(t *testing.T) {
 }
 
 // TestIntegrationUpdateRefused has a link where the instance keeps versions: /etc stays
-// as it is, and the boot can go on.
+// as it is, /var comes along, and the boot can go on.
 func TestIntegrationUpdateRefused(t *testing.T) {
 	m := twoVersions(t, 128)
 	m.boot("1")
@@ -216,7 +216,8 @@ func TestIntegrationUpdateRefused(t *testing.T) {
 	if !errors.As(err, &update) || !errors.Is(err, unix.ELOOP) {
 		t.Errorf("error %v", err)
 	}
-	want := `update /etc to "` + vendor + `2": open directory "` + m.store("1", "base") + `": too many levels of symbolic links`
+	want := `update /etc to "` + vendor + `2": open directory "` + m.store("1", "base") + `": too many levels of symbolic links
+drop what was kept of old versions: open directory "` + m.store("1", "etc") + `": too many levels of symbolic links`
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Errorf("message (-want +got):\n%s", diff)
 	}
@@ -226,6 +227,34 @@ func TestIntegrationUpdateRefused(t *testing.T) {
 	}
 	if diff := cmp.Diff(there, m.tree(outside)); diff != "" {
 		t.Errorf("outside (-want +got):\n%s", diff)
+	}
+	if got := m.read("var/lib/b/c"); got != "2" || exists(m.path("var/.updated")) {
+		t.Errorf("/var did not come along: %q", got)
+	}
+	m.remove(".freshroot/" + vendor + "1")
+	if result := m.boot("2"); result.Change != instance.Merged || exists(m.path("etc/.updated")) {
+		t.Errorf("once it can be updated: %+v", result)
+	}
+}
+
+// TestIntegrationStale looks at the stamps of both parts.
+func TestIntegrationStale(t *testing.T) {
+	m := twoVersions(t, 128)
+	check := func(about, version string, want bool) {
+		t.Helper()
+		if got, err := m.target(version).IsStale(); got != want || err != nil {
+			t.Errorf("%s: %v, %v; want %v", about, got, err, want)
+		}
+	}
+	check("not there", "1", false)
+	m.boot("1")
+	check("as made", "1", false)
+	check("another version", "2", true)
+	for _, part := range []string{"etc", "var"} {
+		m.boot("2")
+		check("both brought along", "2", false)
+		m.edit(files{part + "/.freshroot": vendor + "1\n"})
+		check("only not /"+part, "2", true)
 	}
 }
 

@@ -147,6 +147,10 @@ func (u *update) stage(result *Result) error {
 		return err
 	}
 	defer staged.Close()
+	// If this update comes after the one of /var, nobody else does it.
+	if err := removeAll(staged, updated); err != nil {
+		return err
+	}
 	return writeStamp(staged, stamp{j.usr, u.from.version})
 }
 

@@ -16,18 +16,18 @@ import (
 const updated = ".updated"
 
 // updateVar adds to /var what the factory of another version brings, and makes systemd
-// see that the version changed. It is not exchanged as /etc is: people and programs
+// see that the version of the parts that were reached changed. It is not exchanged as /etc is: people and programs
 // have subvolumes in it, databases would be copied at every write for a while, and
 // there is nothing to be merged.
-func (j *job) updateVar(root *os.File) error {
-	if err := j.bringVar(root); err != nil {
+func (j *job) updateVar(root *os.File, reached []string) error {
+	if err := j.bringVar(root, reached); err != nil {
 		return j.updateError("var", err)
 	}
 	return nil
 }
 
 // bringVar looks whether /var is of another version.
-func (j *job) bringVar(root *os.File) error {
+func (j *job) bringVar(root *os.File, reached []string) error {
 	dir, err := rootfs.OpenDir(root, "var")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -42,27 +42,22 @@ func (j *job) bringVar(root *os.File) error {
 	if err != nil || s.version == j.usr {
 		return err
 	}
-	return j.addToVar(root, dir, s)
-}
-
-// addToVar does what a change of the version means for /var. The stamp comes last, so
-// that all is done again if it was cut short; doing it twice does no harm.
-func (j *job) addToVar(root, dir *os.File, from stamp) error {
 	if j.has("var") {
 		if err := j.add(dir); err != nil {
 			return errors.Join(err, removeAll(dir, scratchName))
 		}
 	}
-	if err := dropUpdated(root); err != nil {
+	if err := dropUpdated(root, reached); err != nil {
 		return err
 	}
-	return writeStamp(dir, stamp{j.usr, from.version})
+	// Last, so that all is done again if it was cut short; twice does no harm.
+	return writeStamp(dir, stamp{j.usr, s.version})
 }
 
 // dropUpdated makes ConditionNeedsUpdate= true, which systemd itself does not see after
 // a rollback: it only asks whether /usr is newer.
-func dropUpdated(root *os.File) error {
-	for _, part := range parts {
+func dropUpdated(root *os.File, of []string) error {
+	for _, part := range of {
 		dir, err := rootfs.OpenDir(root, part)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
