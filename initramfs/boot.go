@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,6 +149,15 @@ func (b *boot) early() error {
 func (b *boot) warn(text string) {
 	b.log.warn(text)
 	b.record.warnings = append(b.record.warnings, text)
+}
+
+// warnOnce warns of what was not warned of before: a plan may be made anew.
+func (b *boot) warnOnce(list []string) {
+	for _, text := range list {
+		if !slices.Contains(b.record.warnings, text) {
+			b.warn(text)
+		}
+	}
 }
 
 // now is the time since the kernel started, as its own messages have it.

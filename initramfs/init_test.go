@@ -129,6 +129,18 @@ func TestOnFailureOfTries(t *testing.T) {
 	}
 }
 
+// TestWarnOnce has a plan that is made twice, with warnings of its own each time.
+func TestWarnOnce(t *testing.T) {
+	b := newBoot()
+	b.warnOnce([]string{"a", "b"})
+	b.warn("the pool cannot be written to")
+	b.warnOnce([]string{"b", "c"})
+	want := []string{"a", "b", "the pool cannot be written to", "c"}
+	if diff := cmp.Diff(want, b.record.warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
 func TestGuard(t *testing.T) {
 	var f *volatile.Failure
 	err := guard(func() error { panic("at the disco") })

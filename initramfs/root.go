@@ -83,9 +83,7 @@ func (b *boot) pick() error {
 	for _, s := range b.plan.Usr.Skipped {
 		b.log.debug(fmt.Sprintf("not %q: %s", s.Entry, s.Reason))
 	}
-	for _, warning := range b.plan.Warnings {
-		b.warn(warning)
-	}
+	b.warnOnce(b.plan.Warnings)
 	b.log.info(fmt.Sprintf("booting %s from %s with volatile=%s",
 		b.plan.Usr.Entry, b.pool.Device, b.opts.Mode))
 	return nil

@@ -126,8 +126,11 @@ func TestIntegrationUnwritable(t *testing.T) {
 	m := newMachine(t, disk(t, pool(guest.Pool(master(t, "1.0+3", nil)))))
 	m.boot("volatile=no")
 	m.Disks[0].ReadOnly = true
-	for _, cmdline := range []string{"volatile=yes freshroot.reset=all", "volatile=overlay"} {
+	for _, cmdline := range []string{"volatile=yes freshroot.reset=all freshroot.break=keep", "volatile=overlay"} {
 		r := m.boot(cmdline)
+		if sorted := slices.Sorted(slices.Values(r.boot.Warnings)); len(slices.Compact(sorted)) < len(r.boot.Warnings) {
+			t.Errorf("%s: warned twice: %q", cmdline, r.boot.Warnings)
+		}
 		if r.boot.Usr != usr+"1.0+2-1" || r.boot.CountedBy != "" || !r.warned("the pool cannot be written to: ") {
 			t.Errorf("%s: booted %q, counted by %q, warnings: %q",
 				cmdline, r.boot.Usr, r.boot.CountedBy, r.boot.Warnings)
