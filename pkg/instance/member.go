@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/btrfs"
+	"github.com/freshroot/freshroot/pkg/reset"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/subvol"
 )
@@ -72,13 +73,62 @@ func CreateHome(pool *os.File, home subvol.Member) error {
 	return nil
 }
 
-// Rename gives a member another name. What was asked for it, and what it has in the
-// trash, is still that of the old name.
+// Rename gives an instance another name. What it has in the trash and what was asked for
+// it comes along, and goes first: after a cut of power it can be called again.
 func Rename(pool *os.File, from, to string) error {
+	if err := renameWhole(pool, from, to); err != nil {
+		return fmt.Errorf("rename instance %q: %w", from, err)
+	}
+	return nil
+}
+
+func renameWhole(pool *os.File, from, to string) error {
+	if _, err := unixLstat(pool, from); err != nil {
+		return err
+	}
+	if _, err := unixLstat(pool, to); err == nil {
+		return fmt.Errorf("%q: %w", to, fs.ErrExist)
+	}
+	request, err := ReadRequest(pool, from)
+	if err != nil {
+		return err
+	}
+	if err := renameTrash(pool, from, to); err != nil {
+		return err
+	}
+	if request != (reset.Request{}) {
+		if err := WriteRequest(pool, to, request.Renamed(to)); err != nil {
+			return err
+		}
+	}
 	if err := renameat(pool, from, pool, to, unix.RENAME_NOREPLACE); err != nil {
 		return err
 	}
-	return sync(pool)
+	return errors.Join(sync(pool), DropRequest(pool, from))
+}
+
+// renameTrash gives the old states of an instance to one of another name. A number
+// is that of one state, whatever the instance: none is in the way of another.
+func renameTrash(pool *os.File, from, to string) error {
+	list, err := Trash(pool)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	dir, err := openTrash(pool)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	for _, t := range list {
+		if t.Instance != from {
+			continue
+		}
+		err := renameat(dir, t.String(), dir, t.Renamed(to).String(), unix.RENAME_NOREPLACE)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Delete deletes a member, which is gone whole or not at all; and what was asked for it.

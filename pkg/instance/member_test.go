@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -76,6 +78,58 @@ func TestIntegrationDelete(t *testing.T) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s what is not there: %v", what, err)
 		}
+	}
+}
+
+// TestIntegrationRename has what is asked for an instance, and its old states, come along.
+func TestIntegrationRename(t *testing.T) {
+	m := newMachine(t, 128)
+	m.release("1", factory)
+	m.boot("1")
+	m.edit(files{"etc/mine": "m"})
+	if _, err := m.target("1").Reset(reset.All, nil, time.Unix(1e9, 0)); err != nil {
+		t.Fatal(err)
+	}
+	m.boot("1")
+	trash := func() []reset.Trashed {
+		t.Helper()
+		list, err := instance.Trash(m.pool)
+		if err != nil || len(list) != 1 {
+			t.Fatalf("trash: %v, %v", list, err)
+		}
+		return list
+	}
+	request := reset.Request{Undo: trash()[0].String()}
+	if err := instance.WriteRequest(m.pool, name, request); err != nil {
+		t.Fatal(err)
+	}
+	if err := instance.Rename(m.pool, name, other); err != nil {
+		t.Fatal(err)
+	}
+	m.clean()
+	want := trash()[0]
+	if want.Instance != other {
+		t.Errorf("the trash has %v", want)
+	}
+	got, err := instance.ReadRequest(m.pool, other)
+	if diff := cmp.Diff(reset.Request{Undo: want.String()}, got); diff != "" || err != nil {
+		t.Errorf("request: %v (-want +got):\n%s", err, diff)
+	}
+	if old, err := instance.ReadRequest(m.pool, name); old != (reset.Request{}) || err != nil {
+		t.Errorf("the old name's request is left: %v, %v", old, err)
+	}
+	if err := instance.Undo(m.pool, want); err != nil {
+		t.Fatal(err)
+	}
+	m.root = filepath.Join(m.pool.Name(), other)
+	if got := m.read("etc/mine"); got != "m" {
+		t.Errorf("brought back: %q", got)
+	}
+	if err := instance.Clone(m.pool, other, name); err != nil {
+		t.Fatal(err)
+	}
+	if err := instance.Rename(m.pool, other, name); !errors.Is(err, fs.ErrExist) || trash()[0].Instance != other {
+		t.Errorf("to a name that is taken: %v, %v", err, trash())
 	}
 }
 

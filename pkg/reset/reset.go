@@ -76,6 +76,15 @@ func (r Request) String() string {
 	return "reset " + string(r.Reset) + "\n"
 }
 
+// Renamed is the request after its instance got another name, and with it what it has in
+// the trash.
+func (r Request) Renamed(instance string) Request {
+	if t, err := ParseTrashed(r.Undo); err == nil {
+		r.Undo = t.Renamed(instance).String()
+	}
+	return r
+}
+
 // Trashed is the name of an entry of the trash.
 type Trashed struct {
 	Instance string    `json:"instance"`
@@ -127,6 +136,12 @@ func parseTrashed(name string) (t Trashed, err error) {
 func (t Trashed) String() string {
 	return fmt.Sprintf("%s@%d-%s.%s", t.Instance, t.Number,
 		t.Time.UTC().Format(timeLayout), t.Scope)
+}
+
+// Renamed is the entry after its instance got another name.
+func (t Trashed) Renamed(instance string) Trashed {
+	t.Instance = instance
+	return t
 }
 
 // Next names what is thrown away now, so that it is the newest of all in the list.

@@ -35,6 +35,19 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+func TestRenamed(t *testing.T) {
+	const other = "root:other:org.example.os:x86-64"
+	trashed := reset.Trashed{Instance: name, Number: 7, Time: at, Scope: reset.All}
+	undo := reset.Request{Undo: trashed.String()}
+	trashed.Instance = other
+	if got := undo.Renamed(other); got.Undo != trashed.String() {
+		t.Errorf("undo: %+v", got)
+	}
+	if got, want := (reset.Request{Reset: reset.Var}).Renamed(other), (reset.Request{Reset: reset.Var}); got != want {
+		t.Errorf("reset: %+v", got)
+	}
+}
+
 func TestTrashed(t *testing.T) {
 	want := reset.Trashed{Instance: name, Number: 7, Time: at, Scope: reset.All}
 	const text = name + "@7-20261123T231500Z.all"
