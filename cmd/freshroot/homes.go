@@ -1,13 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/freshroot/freshroot/pkg/instance"
+	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/subvol"
 )
 
@@ -63,8 +67,9 @@ func homeCreateCommand() *cobra.Command {
 	var o memberOptions
 	return o.poolFlag(&cobra.Command{
 		Use:   "create [flags] USER:UID:GID",
-		Short: "Make an empty home for a user",
-		Long: `Make an empty home that belongs to the user and that nobody else may look into. It is
+		Short: "Make a home for a user",
+		Long: `Make a home that belongs to the user and that nobody else may look into, with what
+/etc/skel is in the factory of the version that runs, or that a boot would pick. It is
 mounted at the next boot. Users are not made: that is for sysusers.d or useradd.`,
 		Example: "  freshroot home create ada:1000:1000",
 		Args:    arguments(cobra.ExactArgs(1)),
@@ -85,7 +90,32 @@ func (m *openedPool) createHome(home subvol.Member) error {
 			return fmt.Errorf("%s has a home already: %s", h.Name, h.entry)
 		}
 	}
-	return instance.CreateHome(m.top, home)
+	skel, err := m.skel()
+	if err != nil {
+		return err
+	}
+	if skel != nil {
+		defer skel.Close()
+	}
+	return instance.CreateHome(m.top, home, skel)
+}
+
+// skel opens what a new home starts with; nil where the pool has no OS, or that has none.
+func (m *openedPool) skel() (*os.File, error) {
+	usr, err := m.usr("")
+	if err != nil {
+		return nil, nil
+	}
+	golden, err := rootfs.OpenDir(m.top, usr.Entry)
+	if err != nil {
+		return nil, err
+	}
+	defer golden.Close()
+	skel, err := rootfs.OpenDir(golden, "share/factory/etc/skel")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return skel, err
 }
 
 func homeDeleteCommand() *cobra.Command {

@@ -27,7 +27,8 @@ func toolPool(t *testing.T) string {
 	usr := filepath.Join(dir, "usr:org.example.os:"+subvol.HostArch()+":1.0")
 	testfs.Run(t, "btrfs", "-q", "subvolume", "create", usr)
 	err := writeTree(usr, map[string]string{
-		"share/factory/etc/hosts": "f", "share/factory/var/lib/db": "f",
+		"share/factory/etc/hosts": "f", "share/factory/etc/skel/.profile": "f",
+		"share/factory/var/lib/db":    "f",
 		"lib/freshroot/keep.d/a.conf": "/var/lib/app/ reset\n!/var/lib/app/cache reset\n/etc/app.* reset\n",
 	})
 	if err != nil {
@@ -97,6 +98,9 @@ func TestIntegrationHomes(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	mustTool(t, pool, "home", "create", "ada:1000:100")
+	if _, err := os.Stat(filepath.Join(pool, "home:ada:1000:100/.profile")); err != nil {
+		t.Error(err)
+	}
 	mustTool(t, pool, "home", "create", "bob:1001:100")
 	mustTool(t, pool, "home", "delete", "bob")
 	want := "USER  UID   GID\nada   1000  100\n"

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/btrfs"
+	"github.com/freshroot/freshroot/pkg/factory"
 	"github.com/freshroot/freshroot/pkg/reset"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/subvol"
@@ -51,8 +52,8 @@ func Clone(pool *os.File, from, to string) error {
 	return nil
 }
 
-// CreateHome makes an empty home member for a user.
-func CreateHome(pool *os.File, home subvol.Member) error {
+// CreateHome makes a home member for a user, with what skel has, which may be nil.
+func CreateHome(pool *os.File, home subvol.Member, skel *os.File) error {
 	name := home.String()
 	err := withStaging(pool, func(staging *os.File) error {
 		dir, err := newSubvolume(staging, name)
@@ -60,15 +61,46 @@ func CreateHome(pool *os.File, home subvol.Member) error {
 			return err
 		}
 		defer dir.Close()
+		if skel != nil {
+			if _, err := factory.Copy(dir, skel, factory.Options{}); err != nil {
+				return err
+			}
+		}
+		if err := giveTo(dir, home); err != nil {
+			return err
+		}
 		// Nobody else gets in, as useradd(8) has it where it is told nothing.
-		err = errors.Join(dir.Chown(int(home.UID), int(home.GID)), dir.Chmod(0o700))
-		if err != nil {
+		if err := dir.Chmod(0o700); err != nil {
 			return err
 		}
 		return place(staging, pool, name)
 	})
 	if err != nil {
 		return fmt.Errorf("create %q: %w", name, err)
+	}
+	return nil
+}
+
+// giveTo makes a user the owner of a directory and of all that is in it.
+func giveTo(dir *os.File, user subvol.Member) error {
+	if err := dir.Chown(int(user.UID), int(user.GID)); err != nil {
+		return err
+	}
+	names, err := listDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		sub, err := rootfs.OpenDir(dir, name)
+		switch {
+		case notDirectory(err):
+			err = unix.Fchownat(int(dir.Fd()), name, int(user.UID), int(user.GID), unix.AT_SYMLINK_NOFOLLOW)
+		case err == nil:
+			err = errors.Join(giveTo(sub, user), sub.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("change the owner of %s/%s: %w", dir.Name(), name, err)
+		}
 	}
 	return nil
 }

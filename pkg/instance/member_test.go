@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,17 +138,28 @@ func TestIntegrationRename(t *testing.T) {
 func TestIntegrationCreateHome(t *testing.T) {
 	m := newMachine(t, 128)
 	home := subvol.Member{Kind: subvol.Home, Name: "ada", UID: 1000, GID: 100}
-	if err := instance.CreateHome(m.pool, home); err != nil {
+	skel := m.release("1", files{"etc/skel/.profile": "p", "etc/skel/.config/x": "x", "etc/skel/link": "-> /etc/passwd"})
+	if err := instance.CreateHome(m.pool, home, testfs.Open(t, skel+"/etc/skel")); err != nil {
 		t.Fatal(err)
 	}
 	path := m.pool.Name() + "/home:ada:1000:100"
 	if got := testfs.Run(t, "stat", "-c", "%u %g %a %i", path); got != "1000 100 700 256\n" {
 		t.Errorf("made %s", got)
 	}
+	owners := testfs.Run(t, "find", path, "-mindepth", "1", "-printf", "%P %U %G\n")
+	lines := strings.Split(strings.TrimSpace(owners), "\n")
+	slices.Sort(lines)
+	want := []string{".config 1000 100", ".config/x 1000 100", ".profile 1000 100", "link 1000 100"}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("from /etc/skel (-want +got):\n%s", diff)
+	}
+	if st, err := os.Stat("/etc/passwd"); err != nil || st.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("what a link leads to was given away: %v", err)
+	}
 	if err := os.WriteFile(path+"/file", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := instance.CreateHome(m.pool, home); !errors.Is(err, fs.ErrExist) || !exists(path+"/file") {
+	if err := instance.CreateHome(m.pool, home, nil); !errors.Is(err, fs.ErrExist) || !exists(path+"/file") {
 		t.Errorf("made twice: %v", err)
 	}
 	m.clean()
