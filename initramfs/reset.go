@@ -7,29 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/facts"
 	"github.com/freshroot/freshroot/pkg/instance"
-	"github.com/freshroot/freshroot/pkg/mount"
 	"github.com/freshroot/freshroot/pkg/reset"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
-
-// readFirmware reads by what systemd asks the firmware to remember a factory reset.
-func (b *boot) readFirmware() {
-	for name, value := range map[string]*[]byte{
-		reset.FactoryReset:        &b.firmware.FactoryReset,
-		reset.FactoryResetRequest: &b.firmware.FactoryResetRequest,
-	} {
-		var err error
-		if *value, err = device.ReadVariable(efivars, name, reset.MaxVariable); err != nil {
-			b.warn(err.Error())
-		}
-	}
-}
 
 // renew resets the instance or brings an old state back. If that fails, the boot goes on
 // with what there is: who asked for it sees that it was not done, and it is asked for
@@ -41,6 +24,9 @@ func (b *boot) renew(step volatile.Step) {
 	}
 	switch s := step.(type) {
 	case volatile.Reset:
+		if err == nil {
+			s, err = b.takeOver(pool, s, forgetFirmware)
+		}
 		b.record.reset = []field{{"scope", string(s.Scope)}, {"why", s.Why}}
 		if err == nil {
 			err = b.reset(pool, s)
@@ -94,16 +80,11 @@ func (b *boot) reset(pool *os.File, s volatile.Reset) error {
 	return nil
 }
 
-// forget drops the requests that are fulfilled.
+// forget drops the request that is fulfilled.
 func (b *boot) forget(pool *os.File, s volatile.Reset) {
-	var err error
 	if s.Request {
-		err = instance.DropRequest(pool, s.Instance)
+		b.warnForgotten(instance.DropRequest(pool, s.Instance))
 	}
-	if s.Firmware {
-		err = errors.Join(err, forgetFirmware())
-	}
-	b.warnForgotten(err)
 }
 
 // warnForgotten warns of a request that is fulfilled and cannot be dropped.
@@ -111,17 +92,6 @@ func (b *boot) warnForgotten(err error) {
 	if err != nil {
 		b.warn("what is done now will be done once more at the next boot: " + err.Error())
 	}
-}
-
-// forgetFirmware deletes the variables.
-func forgetFirmware() error {
-	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if err := mount.Mount("efivarfs", efivars, "efivarfs", flags, ""); err != nil {
-		return err
-	}
-	defer mount.Unmount(efivars)
-	return errors.Join(device.DeleteVariable(efivars, reset.FactoryReset),
-		device.DeleteVariable(efivars, reset.FactoryResetRequest))
 }
 
 // undo brings an old state back. One that is no longer there is not asked for again.

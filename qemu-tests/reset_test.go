@@ -157,13 +157,13 @@ func TestIntegrationResetFirmware(t *testing.T) {
 	if r.RunStatus != 0 {
 		t.Fatalf("set the variable: %s", r.RunOutput)
 	}
-	r = m.boot(guest.RunArg(variables + "ls | grep -c FactoryReset"))
+	r = m.boot(guest.RunArg(variables + "ls | grep -c FactoryReset; " + inTop("ls .freshroot/requests | wc -l")))
 	checkMarkers(t, "reset by the firmware", r, guest.MarkerNew, guest.MarkerNew)
 	if record := r.reset(t); record == nil || !record.Done || cmp.Diff([]string{"the firmware"}, record.Why) != "" {
 		t.Errorf("boot.json has %+v", record)
 	}
-	if r.RunOutput != "0\n" || len(r.boot.Warnings) > 0 {
-		t.Errorf("variables that are left: %s; warnings: %q", r.RunOutput, r.boot.Warnings)
+	if r.RunOutput != "0\n0\n" || len(r.boot.Warnings) > 0 {
+		t.Errorf("variables and requests that are left: %s; warnings: %q", r.RunOutput, r.boot.Warnings)
 	}
 }
 

@@ -16,6 +16,10 @@ type Reset struct {
 	Why      []string // who asked for it
 	Request  bool     // a request of the running system is fulfilled by it
 	Firmware bool     // the firmware's is, too
+
+	// Rest is the scope of those who ask besides the firmware, for when its request
+	// cannot be taken from it.
+	Rest reset.Scope
 }
 
 // Undo brings an old state of an instance back from the trash. Like a reset, it does not
@@ -73,12 +77,14 @@ func (f Facts) renewal(instance string, exists bool, g Golden) (
 		r.add(reset.All, "systemd.factory_reset=")
 	}
 	if asks {
-		r.add(reset.All, "the firmware")
-		r.Firmware = true
+		r.Why, r.Firmware = append(r.Why, "the firmware"), true
 	}
 	if g.Request.Reset != reset.None {
 		r.add(g.Request.Reset, "freshroot reset")
 		r.Request = true
+	}
+	if r.Rest = r.Scope; asks {
+		r.Scope = reset.All
 	}
 	switch undo := g.Request.Undo; {
 	case r.Scope == reset.None && undo == "":
