@@ -33,9 +33,16 @@ func IsTopLevel(dir *os.File) (bool, error) {
 	if is, err := IsSubvolume(dir); err != nil || !is {
 		return false, err
 	}
+	id, err := SubvolumeID(dir)
+	return id == topLevel, err
+}
+
+// SubvolumeID returns the number of the subvolume that an open file is in. It is never
+// that of another one, also when this one is gone.
+func SubvolumeID(f *os.File) (uint64, error) {
 	var info [subvolInfoSize]byte
-	if err := ioctl(dir, iocSubvolInfo, unsafe.Pointer(&info)); err != nil {
-		return false, &IoctlError{"identify subvolume", dir.Name(), err}
+	if err := ioctl(f, iocSubvolInfo, unsafe.Pointer(&info)); err != nil {
+		return 0, &IoctlError{"identify subvolume", f.Name(), err}
 	}
-	return binary.NativeEndian.Uint64(info[:]) == topLevel, nil
+	return binary.NativeEndian.Uint64(info[:]), nil
 }

@@ -35,7 +35,7 @@ func SaveLog(pool *os.File, entry string, text []byte) error {
 		return err
 	}
 	defer dir.Close()
-	if err := dropLogs(pool, dir); err != nil {
+	if err := dropGone(pool, dir); err != nil {
 		return err
 	}
 	text = text[max(0, len(text)-MaxLog):]
@@ -81,8 +81,8 @@ func KernelLog() ([]byte, error) {
 	return text[:n], nil
 }
 
-// dropLogs removes the logs of versions that are no longer there.
-func dropLogs(pool, dir *os.File) error {
+// dropGone removes the files of a directory that are of versions that are no longer there.
+func dropGone(pool, dir *os.File) error {
 	entries, err := Entries(pool)
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func GiveBack(pool *os.File, entry string) (string, error) {
 		return entry, err
 	}
 	// Noted first: should power go now, one try too few is given back.
-	if err := note(pool, blessed(m)); err != nil {
+	if err := note(pool, entry, blessed(m)); err != nil {
 		return "", fmt.Errorf("give %q a try back: %w", entry, err)
 	}
 	return recount(pool, entry, subvol.Tries.Back)
@@ -79,39 +79,8 @@ func blessed(m subvol.Member) string {
 	return m.String()
 }
 
-// givenBack is the directory of files named like a version, with a byte for each try
-// that it got back.
-const givenBack = ".freshroot/given-back"
-
-// note adds a byte to the file of a version.
-func note(pool *os.File, version string) error {
-	if err := makeOwn(pool, givenBack); err != nil {
-		return err
-	}
-	dir, err := rootfs.OpenDir(pool, givenBack)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	fd, err := unix.Openat(int(dir.Fd()), version, flags, 0o600)
-	if err != nil {
-		return fmt.Errorf("open %s/%s: %w", givenBack, version, err)
-	}
-	f := os.NewFile(uintptr(fd), version)
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() >= maxGivenBack {
-		return ErrGivenBack
-	}
-	_, err = f.Write([]byte{'+'})
-	return err
-}
-
-// forget removes what was noted and logged of a version on trial.
+// forget removes what was noted and logged of a version on trial, and of versions that
+// are gone.
 func forget(pool *os.File, entry string) error {
 	m, err := subvol.Parse(entry)
 	if err != nil {
@@ -125,7 +94,7 @@ func forget(pool *os.File, entry string) error {
 			return err
 		}
 		defer dir.Close()
-		if err := remove(dir, blessed(m)); err != nil {
+		if err := errors.Join(remove(dir, blessed(m)), dropGone(pool, dir)); err != nil {
 			return err
 		}
 	}
