@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/freshroot/freshroot/pkg/instance"
 	"github.com/freshroot/freshroot/pkg/pool"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
@@ -17,6 +18,7 @@ import (
 
 func blessCommand() *cobra.Command {
 	var giveBack bool
+	var purgeAfter int
 	c := &cobra.Command{
 		Use:   "bless [--give-back]",
 		Short: "Say that the version that runs has booted well",
@@ -30,6 +32,9 @@ version gets back three tries at most.
 
 A counter that the boot loader keeps for its entry is left to systemd-bless-boot.
 
+With volatile=no and volatile=state, each old state of the instance that has seen three
+such boots is deleted from the trash; --purge-after says how many it shall see.
+
 Exit status: 0 if it is so now, or was before; 1 if it could not be done, 2 for wrong
 usage.`,
 		Args: arguments(cobra.NoArgs),
@@ -38,18 +43,23 @@ usage.`,
 			if err != nil {
 				return fmt.Errorf("bless: %w", err)
 			}
+			if purgeAfter < 0 || purgeAfter > instance.MaxGoodBoots {
+				return usageError{fmt.Errorf("--purge-after is 0 to %d", instance.MaxGoodBoots)}
+			}
 			if giveBack {
 				return boot.giveBack(c.OutOrStdout())
 			}
-			return boot.bless(c.OutOrStdout())
+			return boot.bless(c.OutOrStdout(), purgeAfter)
 		},
 	}
+	c.Flags().IntVar(&purgeAfter, "purge-after", 3,
+		"delete from the trash what has seen `N` good boots; 0: nothing")
 	c.Flags().BoolVar(&giveBack, "give-back", false, "give the try of this boot back instead")
 	return c
 }
 
-// bless takes the counter off the version that runs.
-func (b bootRecord) bless(w io.Writer) error {
+// bless takes the counter off the version that runs, and deletes old states.
+func (b bootRecord) bless(w io.Writer, purgeAfter int) error {
 	return b.changePool(func(dir *os.File) error {
 		entry, err := b.entry(dir)
 		if err != nil {
@@ -59,8 +69,25 @@ func (b bootRecord) bless(w io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("bless: %w", err)
 		}
-		return tellName(w, entry, now)
+		return errors.Join(tellName(w, entry, now), b.purgeOld(w, dir, purgeAfter))
 	})
+}
+
+// purgeOld deletes what has seen enough good boots of the instance. A boot that did not
+// run on it says nothing about it.
+func (b bootRecord) purgeOld(w io.Writer, dir *os.File, after int) error {
+	if b.Instance == "" || b.Mode != volatile.No && b.Mode != volatile.State {
+		return nil
+	}
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return fmt.Errorf("purge trash: %w", err)
+	}
+	purged, err := instance.GoodBoot(dir, b.Instance, strings.TrimSpace(string(id)), after)
+	if err != nil {
+		return fmt.Errorf("purge trash: %w", err)
+	}
+	return tellDeleted(w, purged)
 }
 
 // giveBack gives the try of this boot back, if it still is what was counted.

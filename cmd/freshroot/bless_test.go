@@ -81,7 +81,7 @@ func TestIntegrationBless(t *testing.T) {
 			v + "2+1-2 is " + v + "2 now\n", v + "2 stays as it is\n",
 		} {
 			var out strings.Builder
-			err := b.bless(&out)
+			err := b.bless(&out, 3)
 			if diff := cmp.Diff(want, out.String()); diff != "" || err != nil {
 				t.Errorf("%s: error %v (-want +got):\n%s", mode, err, diff)
 			}
@@ -98,6 +98,35 @@ func TestIntegrationBless(t *testing.T) {
 		}
 	}
 }
+
+// TestIntegrationBlessPurges deletes what was thrown away, where the instance was booted.
+func TestIntegrationBlessPurges(t *testing.T) {
+	const name = "root:default:org.example.os:x86-64"
+	for _, mode := range []volatile.Mode{volatile.No, volatile.State, volatile.Yes, volatile.Overlay} {
+		b := runningFrom(t, mode, v+"2", v+"2")
+		b.Instance = name
+		entry := name + "@7-20261123T231500Z.all"
+		if err := b.changePool(func(dir *os.File) error {
+			return os.MkdirAll(filepath.Join(procPath(dir), ".freshroot/trash", entry), 0o700)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := b.bless(&out, 1); err != nil {
+			t.Errorf("%s: %v", mode, err)
+		}
+		want := v + "2 stays as it is\n"
+		if mode == volatile.No || mode == volatile.State {
+			want += "deleted " + entry + "\n"
+		}
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", mode, diff)
+		}
+	}
+}
+
+// procPath is a path to an open directory.
+func procPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
 
 func TestIntegrationGiveBack(t *testing.T) {
 	b := runningFrom(t, volatile.Yes, v+"2+1-2", v+"2+1-2", v+"1")

@@ -42,7 +42,7 @@ func TestIntegrationLogCommands(t *testing.T) {
 	if err := b.readPool(s.look); err != nil || len(s.Logs) != 1 || s.Logs[0] != b.Usr {
 		t.Errorf("status: %q, error %v", s.Logs, err)
 	}
-	if err := b.bless(&strings.Builder{}); err != nil {
+	if err := b.bless(&strings.Builder{}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.saveLog(said("too late\n")); err != nil {

@@ -144,7 +144,7 @@ func TestIntegrationStatusLook(t *testing.T) {
 			if s.Blessed || *s.Tries != (tries{1, 2}) || s.Usr != v+"2+1-2" {
 				t.Errorf("before: %+v", s)
 			}
-			if err := b.bless(&strings.Builder{}); err != nil {
+			if err := b.bless(&strings.Builder{}, 0); err != nil {
 				t.Fatal(err)
 			}
 			if err := b.readPool(s.look); err != nil {

@@ -18,7 +18,8 @@ func trashCommand() *cobra.Command {
 		Use:   "trash",
 		Short: "Look at what resets have thrown away, and delete it",
 		Long: `Look at the old states of instances. A reset keeps the newest three of each; the newest
-one is what "freshroot reset --undo" brings back.`,
+one is what "freshroot reset --undo" brings back. "freshroot bless" deletes them after
+three good boots.`,
 	}
 	c.AddCommand(trashListCommand(), trashPurgeCommand())
 	return group(c)
@@ -93,8 +94,12 @@ func (m *openedPool) purge(w io.Writer, all bool) error {
 	if err := instance.Purge(m.top, list); err != nil {
 		return err
 	}
+	return tellDeleted(w, list)
+}
+
+func tellDeleted(w io.Writer, list []reset.Trashed) (err error) {
 	for _, t := range list {
-		fmt.Fprintf(w, "deleted %s\n", t)
+		_, err = fmt.Fprintf(w, "deleted %s\n", t)
 	}
-	return nil
+	return err
 }
