@@ -149,7 +149,7 @@ func (m *Member) set(field, value string) (err error) {
 		m.Version = value
 		// Only a golden master boots, so only it is counted.
 		if m.Kind == Usr {
-			m.Version, m.Tries, err = splitTries(value)
+			m.Version, m.Tries, err = SplitTries(value)
 		}
 		if err == nil {
 			err = checkVersion(m.Version)

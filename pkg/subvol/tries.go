@@ -29,10 +29,11 @@ func (t Tries) String() string {
 	return fmt.Sprintf("+%d-%d", t.Left, t.Done)
 }
 
-// splitTries takes the counter off a version. A '+' that is not followed by
-// numbers belongs to the version; numbers that are too large are an error, lest
-// a spoilt counter turns into a version nobody can retire.
-func splitTries(s string) (version string, t Tries, err error) {
+// SplitTries takes the counter off a version, or off another name that is counted in
+// the same way. A '+' that is not followed by numbers belongs to the version; numbers
+// that are too large are an error, lest a spoilt counter turns into a version nobody
+// can retire.
+func SplitTries(s string) (version string, t Tries, err error) {
 	plus := strings.LastIndexByte(s, '+')
 	if plus < 0 {
 		return s, Tries{}, nil
