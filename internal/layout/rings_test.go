@@ -25,7 +25,7 @@ var rings = []struct {
 			"pkg/version", "pkg/subvol", "pkg/cmdline", "pkg/gpt", "pkg/kmod", "pkg/kmod/depmod", "pkg/volatile",
 			"pkg/words", "pkg/specifier", "pkg/dropin", "pkg/acl", "pkg/account", "pkg/tmpfiles", "pkg/sysusers",
 			"pkg/merge", "pkg/keep", "pkg/machineid", "pkg/reset",
-			"pkg/bls", "pkg/golden/pam", "pkg/golden/rules", "pkg/golden/shipped", "pkg/sysusers/sha512crypt",
+			"pkg/bls", "pkg/uki", "pkg/golden/pam", "pkg/golden/rules", "pkg/golden/shipped", "pkg/sysusers/sha512crypt",
 		},
 		[]string{"os", "os/exec", "syscall", "net", "log", "log/slog", "golang.org/x/sys/unix"},
 	},
