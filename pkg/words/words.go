@@ -227,3 +227,20 @@ func digit(c byte) uint64 {
 	}
 	return 255
 }
+
+// Assignment returns the value of the last line that sets a key, as a shell reads it and
+// os-release(5) has it; "" if there is none.
+func Assignment(text, key string) (value string) {
+	// In a shell the last assignment counts.
+	for line := range strings.Lines(text) {
+		name, word, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if !ok || name != key {
+			continue
+		}
+		// What is badly quoted is no assignment.
+		if plain, _, _, err := Next(word, Unquote); err == nil {
+			value = plain
+		}
+	}
+	return value
+}

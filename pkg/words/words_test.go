@@ -120,3 +120,14 @@ func FuzzCUnescape(f *testing.F) {
 		}
 	})
 }
+
+func TestAssignment(t *testing.T) {
+	const text = "# ID=no\nID=one\n NAME=\"An OS\"\nID='two'\nVERSION=\"x\nPRETTY_NAME=\"a \\\"b\\\"\"\n"
+	for key, want := range map[string]string{
+		"ID": "two", "NAME": "An OS", "VERSION": "", "PRETTY_NAME": `a "b"`, "OTHER": "",
+	} {
+		if got := words.Assignment(text, key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+}

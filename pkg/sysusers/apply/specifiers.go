@@ -93,7 +93,7 @@ func prettyHostname() (string, error) {
 	text, err := os.ReadFile("/etc/machine-info")
 	// Where nobody gave the machine a name for people, it has the usual one.
 	if err == nil {
-		if name := assignment(string(text), "PRETTY_HOSTNAME"); name != "" {
+		if name := words.Assignment(string(text), "PRETTY_HOSTNAME"); name != "" {
 			return name, nil
 		}
 	}
@@ -111,21 +111,5 @@ func osRelease(fsys fs.FS, key string) (string, error) {
 		return "", fmt.Errorf("%w: %w", specifier.ErrUnresolved, err)
 	}
 	// os-release need not have all keys.
-	return assignment(string(text), key), nil
-}
-
-// assignment returns the value of the last line that sets a key, as a shell reads it.
-func assignment(text, key string) (value string) {
-	// In a shell the last assignment counts.
-	for line := range strings.Lines(text) {
-		name, word, ok := strings.Cut(strings.TrimSpace(line), "=")
-		if !ok || name != key {
-			continue
-		}
-		// What is badly quoted is no assignment.
-		if plain, _, _, err := words.Next(word, words.Unquote); err == nil {
-			value = plain
-		}
-	}
-	return value
+	return words.Assignment(string(text), key), nil
 }
