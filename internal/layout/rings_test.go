@@ -39,7 +39,7 @@ var rings = []struct {
 	},
 	{
 		"programs",
-		[]string{"pkg/archive", "initramfs", "cmd/freshroot"},
+		[]string{"pkg/archive", "pkg/esp", "initramfs", "cmd/freshroot"},
 		nil,
 	},
 }
