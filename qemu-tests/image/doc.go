@@ -6,7 +6,7 @@
 // interrupted: the kernel frees a loop device with its last user, and a mount that
 // is in use when SIGINT or SIGTERM comes is detached first.
 //
-// It refuses to overwrite a file. FAT file systems are written by go-diskfs, as not
+// It refuses to overwrite a file. FAT file systems are written by mtools, as not
 // every kernel has a driver; such a partition can be mounted only where it has.
 //
 // For the table see the UEFI specification, chapter 5
