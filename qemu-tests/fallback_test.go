@@ -8,9 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/diskfs/go-diskfs/backend/file"
-	"github.com/diskfs/go-diskfs/filesystem/fat32"
-
 	"github.com/freshroot/freshroot/pkg/archive"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/freshroot/freshroot/qemu-tests/image"
@@ -222,50 +219,4 @@ func TestIntegrationNoWatchdog(t *testing.T) {
 	if !r.warned("freshroot.watchdog= has no effect") {
 		t.Errorf("warnings: %q", r.boot.Warnings)
 	}
-}
-
-// TestIntegrationLoaderCounts leaves the counting to systemd-boot, whose entry pins a
-// version.
-func TestIntegrationLoaderCounts(t *testing.T) {
-	t.Parallel()
-	m := firmwareMachine(t, "one+3", "volatile=yes freshroot.usr=1.0",
-		guest.Pool(master(t, "1.0+3", nil), master(t, "2.0", nil)))
-	r := m.boot("")
-	want := []any{usr + "1.0+3", "boot loader", tries{3, 0}}
-	got := []any{r.boot.Usr, r.boot.CountedBy, r.boot.Tries}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("boot.json (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"one+2-1.conf"}, loaderEntries(t, m.Disks[0].Path)); diff != "" {
-		t.Errorf("entries of the boot loader (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"1.0+3", "2.0"}, versionsIn(t, m, 2)); diff != "" {
-		t.Errorf("versions in the pool (-want +got):\n%s", diff)
-	}
-}
-
-// loaderEntries lists the boot loader's entries in the first partition of a disk. Not
-// every kernel can mount it.
-func loaderEntries(t *testing.T, disk string) (names []string) {
-	t.Helper()
-	const start, size = 1 << 20, 64 << 20
-	f, err := os.Open(disk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	fat, err := fat32.Read(file.New(f, true), size, start, 512)
-	if err != nil {
-		t.Fatal(err)
-	}
-	entries, err := fat.ReadDir("loader/entries")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if !e.IsDir() {
-			names = append(names, e.Name())
-		}
-	}
-	return names
 }

@@ -39,6 +39,20 @@ func TestIntegrationFirmware(t *testing.T) {
 // with options for the kernel, and a pool.
 func firmwareMachine(t *testing.T, entry, options string, populate func(top string) error) *machine {
 	t.Helper()
+	m := firmwareOnly(t)
+	esp := image.Partition{
+		Type: image.TypeESP, Label: "esp", SizeMiB: 64, FS: "vfat",
+		Populate: func(root string) error { return populateESP(t, root, entry, options) },
+	}
+	m.Disks = append(m.Disks, disk(t, image.Spec{
+		SizeMiB: poolSize + 64, Partitions: []image.Partition{esp, image.Pool(populate)},
+	}))
+	return m
+}
+
+// firmwareOnly is a machine that boots by UEFI, of no disk yet.
+func firmwareOnly(t *testing.T) *machine {
+	t.Helper()
 	needRoot(t)
 	firmware, err := vm.OVMF(t.TempDir())
 	if err == nil {
@@ -49,15 +63,7 @@ func firmwareMachine(t *testing.T, entry, options string, populate func(top stri
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	esp := image.Partition{
-		Type: image.TypeESP, Label: "esp", SizeMiB: 64, FS: "vfat",
-		Populate: func(root string) error { return populateESP(t, root, entry, options) },
-	}
-	m := newMachine(t, disk(t, image.Spec{
-		SizeMiB: poolSize + 64, Partitions: []image.Partition{esp, image.Pool(populate)},
-	}))
-	m.Kernel, m.Initramfs, m.Firmware = "", "", firmware
-	return m
+	return &machine{t, vm.Config{Firmware: firmware}}
 }
 
 // populateESP puts what the firmware is to boot where it looks for it.

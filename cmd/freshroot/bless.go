@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/instance"
 	"github.com/freshroot/freshroot/pkg/pool"
 	"github.com/freshroot/freshroot/pkg/subvol"
@@ -30,7 +31,8 @@ With --give-back the version is not blessed, but gets the try of this boot back:
 machine was shut down in order before the boot could be judged. Until it is blessed, a
 version gets back three tries at most.
 
-A counter that the boot loader keeps for its entry is left to systemd-bless-boot.
+If the boot loader has counted this boot, by its entry's name, the entry loses its
+counter as well, as by systemd-bless-boot.
 
 With volatile=no and volatile=state, each old state of the instance that has seen three
 such boots is deleted from the trash; --purge-after says how many it shall see.
@@ -69,8 +71,18 @@ func (b bootRecord) bless(w io.Writer, purgeAfter int) error {
 		if err != nil {
 			return fmt.Errorf("bless: %w", err)
 		}
-		return errors.Join(tellName(w, entry, now), b.purgeOld(w, dir, purgeAfter))
+		err = errors.Join(tellName(w, entry, now), b.blessEntries(w, now))
+		return errors.Join(err, b.purgeOld(w, dir, purgeAfter))
 	})
+}
+
+// blessEntries takes the counter off the boot loader's entries, if it counts.
+func (b bootRecord) blessEntries(w io.Writer, usr string) error {
+	if b.CountedBy != volatile.CountedByLoader && !device.LoaderCounts(efivars) {
+		return nil
+	}
+	none := func(subvol.Tries) subvol.Tries { return subvol.Tries{} }
+	return b.recountEntries(w, usr, none)
 }
 
 // purgeOld deletes what has seen enough good boots of the instance. A boot that did not
@@ -150,9 +162,10 @@ func markBadCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "mark-bad VERSION",
 		Short: "Spend all tries of a version, so that another one is booted",
-		Long: `Spend all tries of a version of the pool that this machine runs from. It is booted
-again only if nothing better is left, or when it is blessed. VERSION is what
-freshroot.usr= takes: 1.2, org.example.os:1.2 or a full name.
+		Long: `Spend all tries of a version of the pool that this machine runs from, and those of
+its boot loader entry. It is booted again only if nothing better is left, or when it
+is blessed. VERSION is what freshroot.usr= takes: 1.2, org.example.os:1.2 or a full
+name.
 
 Exit status: 0 if it is bad now, 1 if it could not be done, 2 for wrong usage.`,
 		Example: "  freshroot mark-bad 1.2 && reboot",
@@ -185,6 +198,6 @@ func (b bootRecord) markBad(w io.Writer, name string) error {
 		if err != nil {
 			return fmt.Errorf("mark bad: %w", err)
 		}
-		return tellName(w, entry, now)
+		return errors.Join(tellName(w, entry, now), b.recountEntries(w, now, subvol.Tries.Spent))
 	})
 }

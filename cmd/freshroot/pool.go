@@ -32,15 +32,19 @@ func withPool(disk string, p volatile.Partition, f func(dir *os.File) error) err
 	return f(dir)
 }
 
-// mountNowhere mounts the top level of a pool, but at no place: only who has the
-// descriptor sees it, and nothing is left when the program ends in any way.
+// mountNowhere mounts the top level of a pool out of sight.
 func mountNowhere(device string, options ...string) (*os.File, error) {
-	fs, err := unix.Fsopen("btrfs", unix.FSOPEN_CLOEXEC)
+	return mountHidden("btrfs", device, append(options, "subvolid=5")...)
+}
+
+// mountHidden mounts a file system, but at no place: only who has the descriptor sees
+// it, and nothing is left when the program ends in any way.
+func mountHidden(fstype, device string, options ...string) (*os.File, error) {
+	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("open file system btrfs: %w", err)
+		return nil, fmt.Errorf("open file system %s: %w", fstype, err)
 	}
 	defer unix.Close(fs)
-	options = append(options, "subvolid=5")
 	err = unix.FsconfigSetString(fs, "source", device)
 	for _, option := range options {
 		if key, value, ok := strings.Cut(option, "="); ok {
@@ -57,7 +61,7 @@ func mountNowhere(device string, options ...string) (*os.File, error) {
 		fd, err = unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("mount btrfs %s (%s): %w", device, strings.Join(options, ","), err)
+		return nil, fmt.Errorf("mount %s %s (%s): %w", fstype, device, strings.Join(options, ","), err)
 	}
 	mounted := os.NewFile(uintptr(fd), device)
 	defer mounted.Close()
