@@ -50,6 +50,11 @@ func TestArgs(t *testing.T) {
 		{"throttle", "-blockdev", Config{Disks: []Disk{{Path: "a", Throttle: "slow"}}},
 			`-blockdev {"cache":{"no-flush":true},"driver":"raw","file":{"driver":"throttle",` +
 				`"file":{"driver":"file","filename":"a"},"throttle-group":"slow"},`},
+		{"log", "-blockdev", Config{Disks: []Disk{{Path: "a", Log: "l"}}},
+			`-blockdev {"driver":"blklogwrites","file":{"cache":{"no-flush":true},` +
+				`"driver":"raw","file":{"driver":"file","filename":"a"},"read-only":false},` +
+				`"log":{"cache":{"no-flush":true},"driver":"file","filename":"l"},` +
+				`"node-name":"disk0"} -device {"drive":"disk0","driver":"virtio-blk-pci"}`},
 		{"hotplug", "-device", Config{Hotplug: 2},
 			`-device {"chassis":1,"driver":"pcie-root-port","id":"hotplug0"} ` +
 				`-device {"chassis":2,"driver":"pcie-root-port","id":"hotplug1"}`},

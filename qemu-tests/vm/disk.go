@@ -30,6 +30,10 @@ type Disk struct {
 	ReadOnly   bool
 	Serial     string
 	Throttle   string // a throttle-group, which is an object in Config.ExtraArgs, or ""
+
+	// Log, if set, is a file, which must exist, that gets each write and each flush, for
+	// package writelog.
+	Log string
 }
 
 // objects returns the block device and the guest devices, controller first, that
@@ -38,14 +42,8 @@ func (d Disk) objects(id, port string) (block props, devices []props, err error)
 	if err := d.check(); err != nil {
 		return nil, nil, fmt.Errorf("disk %q: %w", d.Path, err)
 	}
-	block = props{
-		"driver": cmp.Or(d.Format, "raw"), "node-name": id,
-		"read-only": d.ReadOnly,
-		// The host's page cache outlives a killed QEMU, so that flushing to the
-		// medium would only make tests slow.
-		"cache": props{"no-flush": true},
-		"file":  d.file(),
-	}
+	block = d.block()
+	block["node-name"] = id
 	devices = d.devices(id)
 	if port != "" {
 		devices[0]["bus"] = port
@@ -53,13 +51,25 @@ func (d Disk) objects(id, port string) (block props, devices []props, err error)
 	return block, devices, nil
 }
 
-// file is the image, behind what slows it down.
-func (d Disk) file() props {
+// block returns the image, behind what slows it down and the log of what is written to
+// it, if there are to be any.
+func (d Disk) block() props {
 	file := props{"driver": "file", "filename": d.Path}
 	if d.Throttle != "" {
-		return props{"driver": "throttle", "throttle-group": d.Throttle, "file": file}
+		file = props{"driver": "throttle", "throttle-group": d.Throttle, "file": file}
 	}
-	return file
+	image := props{
+		"driver": cmp.Or(d.Format, "raw"), "read-only": d.ReadOnly,
+		// The host's page cache outlives a killed QEMU, so that flushing to the
+		// medium would only make tests slow.
+		"cache": props{"no-flush": true},
+		"file":  file,
+	}
+	if d.Log == "" {
+		return image
+	}
+	log := props{"driver": "file", "filename": d.Log, "cache": props{"no-flush": true}}
+	return props{"driver": "blklogwrites", "file": image, "log": log}
 }
 
 // check refuses what QEMU would accept silently or reject obscurely.
