@@ -209,7 +209,7 @@ func withoutOwn(manifest string) []string {
 // buildManifest compiles the program that lists trees.
 func buildManifest(t *testing.T) string {
 	t.Helper()
-	return compileFor(t, "./manifest")
+	return compileFor(t, "./manifest/program")
 }
 
 // compileFor compiles a program that a guest can run.

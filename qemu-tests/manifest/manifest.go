@@ -1,11 +1,11 @@
-// Command manifest prints what there is to know of each file in the directories that
-// it is given, one line per file, so that trees can be compared in a virtual machine
-// that has no other tools. It is for tests, and knows nothing of freshroot.
+// Package manifest tells what there is to know of each file in a directory, so that trees
+// can be compared by code that knows nothing of freshroot. It is for tests; its program
+// runs in virtual machines that have no other tools.
 //
 // It follows no symbolic link, needs root to see all attributes, and leaves out what
 // the tests' guests change themselves: files named "marker", and the time of the
 // directories that they leave one in.
-package main
+package manifest
 
 import (
 	"bytes"
@@ -27,18 +27,31 @@ const marker = "marker"
 
 var marked = []string{"etc", "var", "var/lib"}
 
-func main() {
-	for _, root := range os.Args[1:] {
-		if err := list(root); err != nil {
-			fmt.Fprintln(os.Stderr, "manifest:", err)
-			os.Exit(1)
-		}
-	}
+// File is one name of a tree.
+type File struct {
+	Path string
+	// Same is the first of the names of the inode, if that is not this one; then there
+	// is nothing more to say.
+	Same  string
+	About string // type and mode, owner, content, attributes
+	Time  string // of the last change, in seconds; "" where guests change it
 }
 
-// list prints a tree. Of the names of one inode, the later ones refer to the first.
-func list(root string) error {
-	first := map[uint64]string{}
+// String is the file on one line.
+func (f File) String() string {
+	if f.Same != "" {
+		return fmt.Sprintf("%q is %q", f.Path, f.Same)
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%q %s %s", f.Path, f.About, f.Time), " ")
+}
+
+// inode is a file of one of several file systems, or subvolumes.
+type inode struct{ dev, ino uint64 }
+
+// Walk calls do for each file below a directory and for that itself, in lexical order,
+// with paths that begin with it. do may return fs.SkipDir.
+func Walk(root string, do func(File) error) error {
+	first := map[inode]string{}
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Name() == marker {
 			return err
@@ -47,29 +60,31 @@ func list(root string) error {
 		if err := unix.Lstat(path, &st); err != nil {
 			return fmt.Errorf("stat %q: %w", path, err)
 		}
-		if other := first[st.Ino]; other != "" && !d.IsDir() {
-			fmt.Printf("%q is %q\n", path, other)
-			return nil
+		id := inode{st.Dev, st.Ino}
+		if other := first[id]; other != "" && !d.IsDir() {
+			return do(File{Path: path, Same: other})
 		}
-		first[st.Ino] = path
-		about, err := describe(path, &st)
-		fmt.Printf("%q %s\n", path, strings.Join(about, " "))
-		return err
+		first[id] = path
+		f := File{Path: path}
+		if !slices.Contains(marked, path) {
+			f.Time = fmt.Sprintf("%d.%09d", st.Mtim.Sec, st.Mtim.Nsec)
+		}
+		if f.About, err = describe(path, &st); err != nil {
+			return err
+		}
+		return do(f)
 	})
 }
 
 // describe returns what is the same on any file system.
-func describe(path string, st *unix.Stat_t) ([]string, error) {
+func describe(path string, st *unix.Stat_t) (string, error) {
 	about := []string{fmt.Sprintf("%o %d:%d", st.Mode, st.Uid, st.Gid)}
-	if !slices.Contains(marked, path) {
-		about = append(about, fmt.Sprintf("%d.%09d", st.Mtim.Sec, st.Mtim.Nsec))
-	}
 	content, err := describeContent(path, st)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	xattrs, err := describeXattrs(path)
-	return slices.Concat(about, content, xattrs), err
+	return strings.Join(slices.Concat(about, content, xattrs), " "), err
 }
 
 // describeContent says what a file holds. A file that takes less than half of its size
