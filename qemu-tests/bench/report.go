@@ -24,9 +24,10 @@ type logRecord struct {
 	Text string
 }
 
-// bootRecord is the part of boot.json that tells times.
+// bootRecord is the part of boot.json that tells times, and what was done in them.
 type bootRecord struct {
 	Modules, Phases, Steps []span
+	Reset                  *struct{ Done bool }
 }
 
 // span is something that took time, in seconds since the kernel started.
