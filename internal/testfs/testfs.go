@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,22 @@ func Btrfs(t testing.TB, mib int64) string {
 	Run(t, "mount", "-t", "btrfs", "-o", "loop", file, dir)
 	unmount(t, dir)
 	return dir
+}
+
+// Powercut takes the power from a file system of Btrfs, in which nothing may be open: what
+// is in its directory then is what was written to the disk so far, without what the file
+// system still meant to write.
+func Powercut(t testing.TB, dir string) {
+	t.Helper()
+	source := strings.TrimSpace(Run(t, "findmnt", "-no", "SOURCE", dir))
+	device, _, _ := strings.Cut(source, "[") // a subvolume may follow
+	file := strings.TrimSpace(Run(t, "losetup", "-nO", "BACK-FILE", device))
+	cut := filepath.Join(t.TempDir(), "cut.img")
+	Run(t, "cp", "--sparse=always", file, cut)
+	if err := unix.Unmount(dir, 0); err != nil {
+		t.Fatalf("unmount %s: %v", dir, err)
+	}
+	Run(t, "mount", "-t", "btrfs", "-o", "loop", cut, dir)
 }
 
 // Tmpfs mounts a tmpfs with options, such as "size=1m", and returns its directory.

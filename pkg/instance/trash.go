@@ -100,8 +100,8 @@ func (j *job) clearHalfDeleted() {
 	_ = clearTrash(dir)
 }
 
-// mark leaves a mark at the top of a tree. What is no directory, or cannot be written
-// to, gets none.
+// mark leaves a mark at the top of a tree, on the disk: what follows may get there without
+// the content of a file. What is no directory, or cannot be written to, gets none.
 func mark(dir *os.File, name, text string) error {
 	top, err := rootfs.OpenDir(dir, name)
 	if notDirectory(err) {
@@ -110,14 +110,16 @@ func mark(dir *os.File, name, text string) error {
 		return err
 	}
 	defer top.Close()
-	err = markTop(top, text)
+	f, err := newFile(top, scratchName, text, 0o600)
 	if errors.Is(err, unix.EROFS) {
 		return nil
+	} else if err != nil {
+		return err
 	}
-	return err
+	return errors.Join(f.Sync(), f.Close())
 }
 
-// markTop writes the mark of an open tree.
+// markTop writes the mark of an open tree, which the caller syncs.
 func markTop(top *os.File, text string) error {
 	f, err := newFile(top, scratchName, text, 0o600)
 	if err != nil {
@@ -137,8 +139,11 @@ func markOf(dir *os.File, name string) string {
 	return text
 }
 
-// unmark takes the marks off an instance that is about to be used.
+// unmark takes the marks off an instance that is about to be used. That is on the disk
+// before it is: what the OS has synced must not come back with a mark, as if nobody had
+// used it.
 func unmark(root *os.File) error {
+	marked := markOf(root, ".") != ""
 	if err := removeAll(root, scratchName); err != nil {
 		return err
 	}
@@ -147,5 +152,9 @@ func unmark(root *os.File) error {
 		return nil // missing, or nothing that could be marked: others will say so
 	}
 	defer dir.Close()
-	return removeAll(dir, scratchName)
+	marked = marked || markOf(root, "var") != ""
+	if err := removeAll(dir, scratchName); err != nil || !marked {
+		return err
+	}
+	return sync(root)
 }
