@@ -93,3 +93,30 @@ func TestIntegrationDeletionCutShort(t *testing.T) {
 		t.Errorf("the trash has %v, %v", list, err)
 	}
 }
+
+// TestIntegrationReserveCutShort finds a reserve that has no space yet.
+func TestIntegrationReserveCutShort(t *testing.T) {
+	m := used(t)
+	reserve := m.pool.Name() + "/.freshroot/reserve"
+	if err := os.Truncate(reserve, 0); err != nil {
+		t.Fatal(err)
+	}
+	m.reset(reset.All)
+	if info, err := os.Stat(reserve); err != nil || info.Size() != 4<<20 {
+		t.Errorf("the reserve: %v, %v", info, err)
+	}
+}
+
+// TestIntegrationRequestCutShort leaves nothing that the next boot does not clear.
+func TestIntegrationRequestCutShort(t *testing.T) {
+	m := used(t)
+	requests := m.pool.Name() + "/.freshroot/requests"
+	m.write(requests, files{name + "/in the way": ""})
+	if err := instance.WriteRequest(m.pool, name, reset.Request{Reset: reset.All}); err == nil {
+		t.Fatal("a directory was replaced")
+	}
+	m.boot("1")
+	if left, err := os.ReadDir(requests); err != nil || len(left) != 1 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}

@@ -42,14 +42,20 @@ func ReadRequest(pool *os.File, name string) (reset.Request, error) {
 }
 
 // WriteRequest asks the next boot for something, in the place of what was asked before.
-// It is on the disk when the function returns.
+// It is on the disk when the function returns. What a cut leaves in staging, the next
+// boot clears.
 func WriteRequest(pool *os.File, name string, r reset.Request) error {
 	dir, err := openOwn(pool, requests)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	f, err := newFile(dir, scratchName, r.String(), 0o600)
+	staging, err := openStaging(pool)
+	if err != nil {
+		return err
+	}
+	defer staging.Close()
+	f, err := newFile(staging, requests, r.String(), 0o600)
 	if err != nil {
 		return err
 	}
@@ -57,7 +63,7 @@ func WriteRequest(pool *os.File, name string, r reset.Request) error {
 	if err := sync(dir); err != nil {
 		return err
 	}
-	if err := renameat(dir, scratchName, dir, name, 0); err != nil {
+	if err := renameat(staging, requests, dir, name, 0); err != nil {
 		return err
 	}
 	return sync(dir)

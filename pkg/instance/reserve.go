@@ -3,7 +3,6 @@ package instance
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -25,14 +24,13 @@ func makeReserve(pool *os.File) error {
 		return err
 	}
 	defer own.Close()
-	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
+	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := unix.Openat(int(own.Fd()), reserveName, flags, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	} else if err != nil {
+	if err != nil {
 		return fmt.Errorf("create %s/%s: %w", own.Name(), reserveName, err)
 	}
 	defer unix.Close(fd)
+	// Also if it is there: power may have gone before it got its space.
 	if err := unix.Fallocate(fd, 0, 0, reserveSize); err != nil {
 		// A file without space would be taken for the reserve.
 		return errors.Join(fmt.Errorf("set space aside: %w", err), removeAll(own, reserveName))
