@@ -37,7 +37,7 @@ func note(pool *os.File, entry, version string) error {
 	if strings.Count(text, "+") >= maxGivenBack {
 		return ErrGivenBack
 	}
-	return replaceFile(dir, version, []byte(text+"+"))
+	return replaceFile(pool, dir, version, []byte(text+"+"))
 }
 
 // noted returns what is noted of a version, or what its file begins with if nothing is.

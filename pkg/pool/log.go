@@ -39,7 +39,7 @@ func SaveLog(pool *os.File, entry string, text []byte) error {
 		return err
 	}
 	text = text[max(0, len(text)-MaxLog):]
-	if err := replaceFile(dir, blessed(m), text); err != nil {
+	if err := replaceFile(pool, dir, blessed(m), text); err != nil {
 		return fmt.Errorf("save log of %q: %w", entry, err)
 	}
 	return nil
@@ -102,23 +102,34 @@ func dropGone(pool, dir *os.File) error {
 	return err
 }
 
-// replaceFile writes a file beside, and puts it in its place when it is on the disk.
-func replaceFile(dir *os.File, name string, text []byte) error {
-	const scratch = ".new"
-	if err := remove(dir, scratch); err != nil {
+// staging is where package instance prepares what it changes, and clears what a power
+// cut has left.
+const staging = ".freshroot/staging"
+
+// replaceFile writes a file in staging, and puts it in its place when it is on the disk.
+func replaceFile(pool, dir *os.File, name string, text []byte) error {
+	if err := makeOwn(pool, staging); err != nil {
 		return err
 	}
-	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
-	fd, err := unix.Openat(int(dir.Fd()), scratch, flags, 0o600)
+	beside, err := rootfs.OpenDir(pool, staging)
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(fd), scratch)
+	defer beside.Close()
+	if err := remove(beside, name); err != nil {
+		return err
+	}
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(beside.Fd()), name, flags, 0o600)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), name)
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, remove(dir, scratch))
+		return errors.Join(err, remove(beside, name))
 	}
-	return unix.Renameat(int(dir.Fd()), scratch, int(dir.Fd()), name)
+	return unix.Renameat(int(beside.Fd()), name, int(dir.Fd()), name)
 }
 
 // makeOwn makes a directory of ours, below .freshroot.
