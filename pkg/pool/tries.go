@@ -28,11 +28,12 @@ func Rename(pool *os.File, from, to string) error {
 // Bless takes the counter off a version: it has proven itself. What was given back to
 // it, and the log of an earlier try, is forgotten. It returns the name that it has then.
 func Bless(pool *os.File, entry string) (string, error) {
-	now, err := recount(pool, entry, func(subvol.Tries) subvol.Tries { return subvol.Tries{} })
-	if err != nil {
+	// First, for the new name is the last thing that comes to the disk. A cut between
+	// leaves a version on trial, which may be given a few tries more.
+	if err := forget(pool, entry); err != nil {
 		return "", err
 	}
-	return now, forget(pool, now)
+	return recount(pool, entry, func(subvol.Tries) subvol.Tries { return subvol.Tries{} })
 }
 
 // MarkBad spends all tries of a version, blessed or not. It returns its new name.

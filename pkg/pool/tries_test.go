@@ -137,6 +137,31 @@ func TestIntegrationGiveBackForgets(t *testing.T) {
 	}
 }
 
+// TestIntegrationBlessedAtOnce cuts the power right after the blessing. Nothing is left of
+// the trial, for nobody would look after it any more.
+func TestIntegrationBlessedAtOnce(t *testing.T) {
+	top := testfs.Open(t, testfs.Btrfs(t, 128))
+	if err := btrfs.CreateSubvolume(top, v+"1+1-2"); err != nil {
+		t.Fatal(err)
+	}
+	now, err := pool.GiveBack(top, v+"1+1-2")
+	if err == nil {
+		_, err = pool.Bless(top, now)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	top.Close()
+	testfs.Powercut(t, top.Name())
+	left, err := os.ReadDir(filepath.Join(top.Name(), ".freshroot/given-back"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left of the trial: %v, %v", left, err)
+	}
+	if _, err := os.Stat(filepath.Join(top.Name(), v+"1")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestIntegrationTriesFull counts in a pool without room for data.
 func TestIntegrationTriesFull(t *testing.T) {
 	top := newVersions(t, "1+3")
