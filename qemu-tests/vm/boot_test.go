@@ -203,6 +203,33 @@ func TestAddDisk(t *testing.T) {
 	}
 }
 
+// TestResume starts two machines from the state of a third, each with a disk of its own.
+func TestResume(t *testing.T) {
+	c := config(t, shell)
+	c.Hotplug = 1
+	ctx := timeout(t)
+	v := vm.ForTest(t, c)
+	expect(ctx, t, v, "GUEST-READY\n")
+	send(t, v, "here=before; while echo so far; do sleep 1; echo as $here; done")
+	expect(ctx, t, v, "so far\n")
+	saved := filepath.Join(t.TempDir(), "saved")
+	if err := v.Save(ctx, saved); err != nil {
+		t.Fatal(err)
+	}
+	v.Kill()
+	c.Resume = saved
+	for range 2 {
+		v := vm.ForTest(t, c)
+		expect(ctx, t, v, "as before\n")
+		if err := v.AddDisk(ctx, vm.Disk{Path: sparse(t)}); err != nil {
+			t.Error(err)
+		}
+		if err := v.Save(ctx, saved); err == nil {
+			t.Error("a machine with a disk was saved")
+		}
+	}
+}
+
 // TestBadArguments wants QEMU's own words in the error.
 func TestBadArguments(t *testing.T) {
 	c := config(t, shell)

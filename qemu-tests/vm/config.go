@@ -27,6 +27,10 @@ type Config struct {
 	// Hotplug is the number of spare ports that AddDisk may use.
 	Hotplug int
 
+	// Resume is a file of VM.Save: the machine goes on from there. All else has to be
+	// as in the one that was saved.
+	Resume string
+
 	ExtraArgs []string  // appended to QEMU's command line
 	Console   io.Writer // gets a copy of the serial console as it comes
 }
@@ -66,7 +70,11 @@ func (c Config) args(accel []string) ([]string, error) {
 	// Without signal=off a Ctrl-C sent to the guest would end QEMU.
 	a, err := c.machineArgs(accel, "stdio,id=console,signal=off")
 	// The monitor is a socket that QEMU inherits: nothing to name or remove.
-	return append(a, "-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control"), err
+	a = append(a, "-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control")
+	if c.Resume != "" {
+		a = append(a, "-incoming", "fd:4")
+	}
+	return a, err
 }
 
 // machineArgs returns the command line less the monitor; console is a character device.

@@ -59,7 +59,7 @@ func Start(ctx context.Context, c Config) (*VM, error) {
 	}
 	v.cmd.Stdout, v.cmd.Stderr = v.console, v.stderr
 	v.cmd.ExtraFiles = []*os.File{theirs}
-	if err := v.start(); err != nil {
+	if err := v.start(c.Resume); err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("start %s: %w", qemu, err)
 	}
@@ -78,8 +78,17 @@ func command(ctx context.Context, args []string) *exec.Cmd {
 }
 
 // start runs QEMU from a thread that lasts as long as it does: the kernel sends
-// the parent death signal when the thread that forked ends, not the process.
-func (v *VM) start() error {
+// the parent death signal when the thread that forked ends, not the process. resume is a
+// state to go on from, or "".
+func (v *VM) start(resume string) error {
+	if resume != "" {
+		saved, err := os.Open(resume)
+		if err != nil {
+			return err
+		}
+		defer saved.Close()
+		v.cmd.ExtraFiles = append(v.cmd.ExtraFiles, saved)
+	}
 	stdin, err := v.cmd.StdinPipe()
 	if err != nil {
 		return err
