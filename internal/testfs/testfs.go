@@ -28,7 +28,7 @@ func Btrfs(t testing.TB, mib int64) string {
 	Run(t, "mkfs.btrfs", "-q", file)
 	dir := t.TempDir()
 	// mount(8) sets up the loop device so that it goes with the mount.
-	Run(t, "mount", "-t", "btrfs", "-o", "loop", file, dir)
+	Run(t, "mount", "-t", "btrfs", "-o", "loop,noatime", file, dir)
 	unmount(t, dir)
 	return dir
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/zoo"
 )
 
 // On one btrfs the copy takes no room: all its extents are the factory's. That
@@ -25,8 +27,8 @@ func TestIntegrationReflink(t *testing.T) {
 	mustCopy(t, root, usr, Options{Workers: 1})
 	allShared(t, filepath.Join(root, "1st"))
 	allShared(t, filepath.Join(root, "z/big"))
-	equalTrees(t, withoutBlocks(snapshot(t, filepath.Join(usr, "a/tmpfs"))),
-		withoutBlocks(snapshot(t, filepath.Join(root, "a/tmpfs"))))
+	zoo.Equal(t, zoo.WithoutBlocks(zoo.Snapshot(t, filepath.Join(usr, "a/tmpfs"))),
+		zoo.WithoutBlocks(zoo.Snapshot(t, filepath.Join(root, "a/tmpfs"))))
 }
 
 // allShared asks filefrag, which asks the file system.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/zoo"
 )
 
 // A copy has everything that cp -a copies, whatever the umask and the workers.
@@ -26,17 +28,17 @@ func TestIntegrationCopyLikeCp(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			src := subdir(t, test.src(t), "factory")
-			zoo(t, src)
-			before := snapshot(t, src)
+			zoo.Make(t, src)
+			before := zoo.Snapshot(t, src)
 			dst := test.dst(t)
 			copies := copiesOf(t, src, dst, count(before))
-			equalTrees(t, before, snapshot(t, src))
+			zoo.Equal(t, before, zoo.Snapshot(t, src))
 			cpTree(t, subdir(t, dst, "cp"), src)
-			want := snapshot(t, filepath.Join(dst, "cp"))
+			want := zoo.Snapshot(t, filepath.Join(dst, "cp"))
 			for _, copied := range copies {
-				equalTrees(t, want, snapshot(t, copied))
+				zoo.Equal(t, want, zoo.Snapshot(t, copied))
 			}
-			equalTrees(t, withoutBlocks(before), withoutBlocks(want))
+			zoo.Equal(t, zoo.WithoutBlocks(before), zoo.WithoutBlocks(want))
 		})
 	}
 }
@@ -71,7 +73,7 @@ func TestIntegrationRandomTreesLikeCp(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			dir := shared(t)
 			src := subdir(t, dir, "factory")
-			randomTree(t, src, seed)
+			zoo.Random(t, src, seed)
 			one, four := subdir(t, dir, "1"), subdir(t, dir, "4")
 			stats := mustCopy(t, one, src, Options{Workers: 1})
 			more := mustCopy(t, four, src, Options{Workers: 4})
@@ -79,9 +81,9 @@ func TestIntegrationRandomTreesLikeCp(t *testing.T) {
 				t.Errorf("stats of 1 and 4 workers differ:\n%s", diff)
 			}
 			cpTree(t, subdir(t, dir, "cp"), src)
-			want := snapshot(t, filepath.Join(dir, "cp"))
-			equalTrees(t, want, snapshot(t, one))
-			equalTrees(t, want, snapshot(t, four))
+			want := zoo.Snapshot(t, filepath.Join(dir, "cp"))
+			zoo.Equal(t, want, zoo.Snapshot(t, one))
+			zoo.Equal(t, want, zoo.Snapshot(t, four))
 		})
 	}
 }
@@ -90,35 +92,35 @@ func TestIntegrationRandomTreesLikeCp(t *testing.T) {
 func TestIntegrationUnknownTypes(t *testing.T) {
 	need(t, "mkfs.ext4", "losetup", "cp", "setfacl", "setcap")
 	src := subdir(t, newImage(t, "ext4", "-b", "4096", "-O", "^filetype"), "factory")
-	zoo(t, src)
+	zoo.Make(t, src)
 	dst := shared(t)
 	mustCopy(t, subdir(t, dst, "ours"), src, Options{})
 	cpTree(t, subdir(t, dst, "cp"), src)
-	equalTrees(t, snapshot(t, filepath.Join(dst, "cp")), snapshot(t, filepath.Join(dst, "ours")))
+	zoo.Equal(t, zoo.Snapshot(t, filepath.Join(dst, "cp")), zoo.Snapshot(t, filepath.Join(dst, "ours")))
 }
 
 // What a target cannot store is counted, not fatal: ramfs has no attributes.
 func TestIntegrationLostXattrs(t *testing.T) {
 	need(t)
 	src := shared(t)
-	m := &maker{t: t, dir: src}
-	m.file("etc/a", "content", 0o604)
-	m.xattr("etc/a", "user.one", "1")
-	m.xattr("etc/a", "trusted.two", "2")
-	m.xattr("etc", "user.three", "3")
-	m.age()
+	m := &zoo.Maker{T: t, Dir: src}
+	m.File("etc/a", "content", 0o604)
+	m.Xattr("etc/a", "user.one", "1")
+	m.Xattr("etc/a", "trusted.two", "2")
+	m.Xattr("etc", "user.three", "3")
+	m.Age()
 	dst := mountAt(t, t.TempDir(), "ramfs", "factory-test", "")
 	got := mustCopy(t, dst, src, Options{})
 	want := Stats{Dirs: 1, Files: 1, Bytes: 7, LostXattrs: 3}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}
-	tree := withoutBlocks(snapshot(t, src))
+	tree := zoo.WithoutBlocks(zoo.Snapshot(t, src))
 	for name, n := range tree {
 		n.Xattrs = nil
 		tree[name] = n
 	}
-	equalTrees(t, tree, withoutBlocks(snapshot(t, dst)))
+	zoo.Equal(t, tree, zoo.WithoutBlocks(zoo.Snapshot(t, dst)))
 }
 
 // Names at the top can be left out; the same names below are copied.
@@ -130,7 +132,7 @@ func TestIntegrationSkip(t *testing.T) {
 	}
 	skip := func(name string) bool { return name == "var" || name == "skip" }
 	mustCopy(t, dst, src, Options{Skip: skip})
-	names := slices.Sorted(maps.Keys(snapshot(t, dst)))
+	names := slices.Sorted(maps.Keys(zoo.Snapshot(t, dst)))
 	if diff := cmp.Diff([]string{"etc", "etc/var", "etc/var/a"}, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
@@ -142,15 +144,15 @@ func TestIntegrationNoAccessTimes(t *testing.T) {
 	need(t)
 	src, dst := newTmpfs(t, ""), shared(t)
 	must(t, unix.Mount("", src, "", unix.MS_REMOUNT|unix.MS_STRICTATIME, ""))
-	m := &maker{t: t, dir: src}
-	m.file("etc/a", "content", 0o644)
-	m.age()
+	m := &zoo.Maker{T: t, Dir: src}
+	m.File("etc/a", "content", 0o644)
+	m.Age()
 	for range 2 {
 		mustCopy(t, dst, src, Options{})
 	}
 	for _, name := range []string{"etc", "etc/a"} {
 		var from, to unix.Stat_t
-		must(t, unix.Lstat(m.path(name), &from))
+		must(t, unix.Lstat(m.Path(name), &from))
 		must(t, unix.Lstat(filepath.Join(dst, name), &to))
 		if diff := cmp.Diff(stamp(to.Atim), stamp(from.Atim)); diff != "" {
 			t.Errorf("%s (-copy +factory):\n%s", name, diff)
@@ -162,18 +164,18 @@ func TestIntegrationNoAccessTimes(t *testing.T) {
 func TestIntegrationCopyAttributes(t *testing.T) {
 	need(t, "setfacl")
 	src, dst := shared(t), shared(t)
-	m := &maker{t: t, dir: src}
-	m.mkdir("top", 0o2750)
-	m.chown("top", 7, 8)
-	m.xattr("top", "user.x", "y")
-	run(t, "setfacl", "-m", "u:9:rx,d:u:9:rwx", m.path("top"))
-	m.age()
-	from, err := os.Open(m.path("top"))
+	m := &zoo.Maker{T: t, Dir: src}
+	m.Mkdir("top", 0o2750)
+	m.Chown("top", 7, 8)
+	m.Xattr("top", "user.x", "y")
+	run(t, "setfacl", "-m", "u:9:rx,d:u:9:rwx", m.Path("top"))
+	m.Age()
+	from, err := os.Open(m.Path("top"))
 	must(t, err)
 	defer from.Close()
 	to, err := os.Open(subdir(t, dst, "top"))
 	must(t, err)
 	defer to.Close()
 	must(t, CopyAttributes(to, from))
-	equalTrees(t, snapshot(t, src), snapshot(t, dst))
+	zoo.Equal(t, zoo.Snapshot(t, src), zoo.Snapshot(t, dst))
 }

@@ -6,8 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/zoo"
 )
 
 // need skips a test that lacks root or a tool; in CI that is a failure.
@@ -123,4 +126,33 @@ func writeFile(t testing.TB, path, content string) {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	must(t, os.WriteFile(path, []byte(content), 0o644))
+}
+
+// cpTree copies with the tool that is our oracle.
+func cpTree(t testing.TB, dst, src string) {
+	t.Helper()
+	run(t, "cp", "-a", src+"/.", dst+"/")
+}
+
+// count tells what a copy of the tree should count.
+func count(tree map[string]zoo.Inode) Stats {
+	var s Stats
+	for name, n := range tree {
+		switch {
+		case n.Kind == "directory":
+			s.Dirs++
+		case n.SameAs != "" && n.SameAs != name:
+			s.Links++
+		case n.SHA256 != "":
+			s.Files++
+			s.Bytes += n.Size
+		default:
+			s.Others++
+		}
+	}
+	return s
+}
+
+func stamp(ts unix.Timespec) string {
+	return time.Unix(ts.Unix()).UTC().Format(time.RFC3339Nano)
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/zoo"
 )
 
 // deep makes directories of one name within each other, and returns an open
@@ -108,26 +110,26 @@ func TestIntegrationHostileFactory(t *testing.T) {
 	setUmask(t, 0)
 	dir := shared(t)
 	src, outside := subdir(t, dir, "src"), sentinel(t, dir)
-	m := &maker{t: t, dir: src}
-	m.symlink("b", "a")
-	m.symlink("a", "b")
-	m.symlink(".", "self")
-	m.symlink("..", "up")
-	m.symlink(outside+"/etc", "etc")
-	m.symlink("/", "root")
-	m.mkdir("many", 0o755)
+	m := &zoo.Maker{T: t, Dir: src}
+	m.Symlink("b", "a")
+	m.Symlink("a", "b")
+	m.Symlink(".", "self")
+	m.Symlink("..", "up")
+	m.Symlink(outside+"/etc", "etc")
+	m.Symlink("/", "root")
+	m.Mkdir("many", 0o755)
 	for i := range 10_000 {
-		m.file(fmt.Sprintf("many/%0100d", i), "x", 0o644)
+		m.File(fmt.Sprintf("many/%0100d", i), "x", 0o644)
 	}
-	m.node("mem", unix.S_IFCHR|0o600, 1, 1)
-	m.age()
-	before := snapshot(t, outside)
+	m.Node("mem", unix.S_IFCHR|0o600, 1, 1)
+	m.Age()
+	before := zoo.Snapshot(t, outside)
 	for _, workers := range []int{1, 2, 8} {
 		dst := subdir(t, dir, fmt.Sprint(workers))
 		mustCopy(t, dst, src, Options{Workers: workers})
-		equalTrees(t, snapshot(t, src), snapshot(t, dst))
+		zoo.Equal(t, zoo.Snapshot(t, src), zoo.Snapshot(t, dst))
 	}
-	equalTrees(t, before, snapshot(t, outside))
+	zoo.Equal(t, before, zoo.Snapshot(t, outside))
 }
 
 // An attribute that cannot be read makes the copy fail, with its name: the
@@ -168,18 +170,18 @@ func TestIntegrationSwappedMeanwhile(t *testing.T) {
 	need(t)
 	dir := shared(t)
 	src, outside := subdir(t, dir, "src"), sentinel(t, dir)
-	m := &maker{t: t, dir: src}
+	m := &zoo.Maker{T: t, Dir: src}
 	for i := range 20 {
-		m.file(fmt.Sprintf("d%d/etc/passwd", i), "new", 0o666)
-		m.file(fmt.Sprintf("d%d/dir/file", i), "new", 0o666)
-		m.file(fmt.Sprintf("d%d/file", i), "new", 0o666)
-		m.symlink("/target", fmt.Sprintf("d%d/link", i))
-		m.chown(fmt.Sprintf("d%d/link", i), 1000, 1000)
-		m.node(fmt.Sprintf("d%d/fifo", i), unix.S_IFIFO|0o666, 0, 0)
-		m.chown(fmt.Sprintf("d%d/fifo", i), 1000, 1000)
+		m.File(fmt.Sprintf("d%d/etc/passwd", i), "new", 0o666)
+		m.File(fmt.Sprintf("d%d/dir/file", i), "new", 0o666)
+		m.File(fmt.Sprintf("d%d/file", i), "new", 0o666)
+		m.Symlink("/target", fmt.Sprintf("d%d/link", i))
+		m.Chown(fmt.Sprintf("d%d/link", i), 1000, 1000)
+		m.Node(fmt.Sprintf("d%d/fifo", i), unix.S_IFIFO|0o666, 0, 0)
+		m.Chown(fmt.Sprintf("d%d/fifo", i), 1000, 1000)
 	}
-	m.age()
-	before, fds := snapshot(t, outside), openFDs(t)
+	m.Age()
+	before, fds := zoo.Snapshot(t, outside), openFDs(t)
 	for round := range 30 {
 		dst := subdir(t, dir, fmt.Sprint("dst", round))
 		for i := range 20 {
@@ -191,7 +193,7 @@ func TestIntegrationSwappedMeanwhile(t *testing.T) {
 		// The attackers' names of what is outside would count as its links.
 		must(t, os.RemoveAll(dst))
 	}
-	equalTrees(t, before, snapshot(t, outside))
+	zoo.Equal(t, before, zoo.Snapshot(t, outside))
 	if diff := cmp.Diff(fds, openFDs(t)); diff != "" {
 		t.Errorf("descriptors (-before +after):\n%s", diff)
 	}

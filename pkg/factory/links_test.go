@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/zoo"
 )
 
 // An inode is forgotten with its last name, and the memory it took is free.
@@ -65,7 +67,7 @@ func TestIntegrationTooManyHardLinks(t *testing.T) {
 	if got.Files+got.Links != 2*files || got.SplitLinks == 0 || got.Links < 9000 {
 		t.Errorf("stats: %+v", got)
 	}
-	tree := snapshot(t, dst)
+	tree := zoo.Snapshot(t, dst)
 	if diff := cmp.Diff(2*files+2, len(tree)); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}

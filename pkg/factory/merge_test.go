@@ -10,24 +10,26 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/zoo"
 )
 
 // kinds makes one thing of every kind under a name. The directory is not empty,
 // and the links lead to a place outside that must stay as it is.
 var kinds = []struct {
 	name string
-	make func(m *maker, name, outside string)
+	make func(m *zoo.Maker, name, outside string)
 }{
-	{"regular file", func(m *maker, name, _ string) { m.file(name, "old", 0o604) }},
-	{"directory", func(m *maker, name, _ string) { m.file(name+"/old", "old", 0o604) }},
-	{"symlink", func(m *maker, name, outside string) { m.symlink(outside, name) }},
-	{"symlink", func(m *maker, name, outside string) { m.symlink(outside+"/file", name) }},
-	{"symlink", func(m *maker, name, _ string) { m.symlink("../../../outside", name) }},
-	{"symlink", func(m *maker, name, outside string) { m.symlink(outside+"/new", name) }},
-	{"FIFO", func(m *maker, name, _ string) { m.node(name, unix.S_IFIFO|0o644, 0, 0) }},
-	{"socket", func(m *maker, name, _ string) { m.node(name, unix.S_IFSOCK|0o644, 0, 0) }},
-	{"character device", func(m *maker, name, _ string) { m.node(name, unix.S_IFCHR, 1, 3) }},
-	{"block device", func(m *maker, name, _ string) { m.node(name, unix.S_IFBLK, 7, 3) }},
+	{"regular file", func(m *zoo.Maker, name, _ string) { m.File(name, "old", 0o604) }},
+	{"directory", func(m *zoo.Maker, name, _ string) { m.File(name+"/old", "old", 0o604) }},
+	{"symlink", func(m *zoo.Maker, name, outside string) { m.Symlink(outside, name) }},
+	{"symlink", func(m *zoo.Maker, name, outside string) { m.Symlink(outside+"/file", name) }},
+	{"symlink", func(m *zoo.Maker, name, _ string) { m.Symlink("../../../outside", name) }},
+	{"symlink", func(m *zoo.Maker, name, outside string) { m.Symlink(outside+"/new", name) }},
+	{"FIFO", func(m *zoo.Maker, name, _ string) { m.Node(name, unix.S_IFIFO|0o644, 0, 0) }},
+	{"socket", func(m *zoo.Maker, name, _ string) { m.Node(name, unix.S_IFSOCK|0o644, 0, 0) }},
+	{"character device", func(m *zoo.Maker, name, _ string) { m.Node(name, unix.S_IFCHR, 1, 3) }},
+	{"block device", func(m *zoo.Maker, name, _ string) { m.Node(name, unix.S_IFBLK, 7, 3) }},
 }
 
 // Whatever the factory has, and whatever is in its place: what exists stays as
@@ -51,9 +53,9 @@ func collide(t *testing.T, i, j, workers int) {
 	dir := shared(t)
 	src, dst := subdir(t, dir, "src"), subdir(t, dir, "dst")
 	outside := sentinel(t, dir)
-	kinds[i].make(&maker{t: t, dir: src}, "x", "/nowhere")
-	kinds[j].make(&maker{t: t, dir: dst}, "x", outside)
-	before, before2 := snapshot(t, dst), snapshot(t, outside)
+	kinds[i].make(&zoo.Maker{T: t, Dir: src}, "x", "/nowhere")
+	kinds[j].make(&zoo.Maker{T: t, Dir: dst}, "x", outside)
+	before, before2 := zoo.Snapshot(t, dst), zoo.Snapshot(t, outside)
 
 	got := mustCopy(t, dst, src, Options{Workers: workers})
 	want := Stats{Kept: 1}
@@ -64,18 +66,18 @@ func collide(t *testing.T, i, j, workers int) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}
-	equalTrees(t, before, snapshot(t, dst))
-	equalTrees(t, before2, snapshot(t, outside))
+	zoo.Equal(t, before, zoo.Snapshot(t, dst))
+	zoo.Equal(t, before2, zoo.Snapshot(t, outside))
 }
 
 // sentinel makes the tree next to dst that no copy may touch.
 func sentinel(t *testing.T, dir string) string {
 	t.Helper()
 	outside := subdir(t, dir, "outside")
-	m := &maker{t: t, dir: outside}
-	m.file("file", "precious", 0o644)
-	m.file("etc/passwd", "precious", 0o600)
-	m.symlink("file", "link")
+	m := &zoo.Maker{T: t, Dir: outside}
+	m.File("file", "precious", 0o644)
+	m.File("etc/passwd", "precious", 0o600)
+	m.Symlink("file", "link")
 	return outside
 }
 
@@ -87,15 +89,15 @@ func TestIntegrationHostileTarget(t *testing.T) {
 			dir := shared(t)
 			src, dst := subdir(t, dir, "src"), subdir(t, dir, "dst")
 			outside := sentinel(t, dir)
-			from, to := &maker{t: t, dir: src}, &maker{t: t, dir: dst}
+			from, to := &zoo.Maker{T: t, Dir: src}, &zoo.Maker{T: t, Dir: dst}
 			for i := range 30 {
-				from.file(fmt.Sprintf("d%d/etc/passwd", i), "new", 0o644)
-				from.file(fmt.Sprintf("d%d/ok/passwd", i), "new", 0o644)
-				to.mkdir(fmt.Sprintf("d%d", i), 0o755)
-				to.symlink([]string{"../../outside/etc", outside + "/etc", "etc", "/",
+				from.File(fmt.Sprintf("d%d/etc/passwd", i), "new", 0o644)
+				from.File(fmt.Sprintf("d%d/ok/passwd", i), "new", 0o644)
+				to.Mkdir(fmt.Sprintf("d%d", i), 0o755)
+				to.Symlink([]string{"../../outside/etc", outside + "/etc", "etc", "/",
 					"../.."}[i%5], fmt.Sprintf("d%d/etc", i))
 			}
-			before := snapshot(t, outside)
+			before := zoo.Snapshot(t, outside)
 			got := mustCopy(t, dst, src, Options{Workers: workers})
 			if len(got.Conflicts) != maxConflicts || !slices.IsSorted(got.Conflicts) {
 				t.Errorf("conflicts: %q", got.Conflicts)
@@ -105,7 +107,7 @@ func TestIntegrationHostileTarget(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("stats (-want +got):\n%s", diff)
 			}
-			equalTrees(t, before, snapshot(t, outside))
+			zoo.Equal(t, before, zoo.Snapshot(t, outside))
 		})
 	}
 }
@@ -117,20 +119,20 @@ func TestIntegrationMerge(t *testing.T) {
 	setUmask(t, 0o022)
 	dir := shared(t)
 	src, dst := subdir(t, dir, "src"), subdir(t, dir, "dst")
-	zoo(t, src)
-	old := &maker{t: t, dir: dst}
-	old.file("etc/passwd", "my own", 0o600)
-	old.file("etc/mine", "my own", 0o600)
-	old.mkdir("var/mail", 0o2770)
-	old.chown("var/mail", 12, 12)
-	old.age()
-	before := snapshot(t, dst)
+	zoo.Make(t, src)
+	old := &zoo.Maker{T: t, Dir: dst}
+	old.File("etc/passwd", "my own", 0o600)
+	old.File("etc/mine", "my own", 0o600)
+	old.Mkdir("var/mail", 0o2770)
+	old.Chown("var/mail", 12, 12)
+	old.Age()
+	before := zoo.Snapshot(t, dst)
 
 	stats := mustCopy(t, dst, src, Options{})
 	if stats.Kept != 1 || stats.Conflicts != nil {
 		t.Errorf("kept %d, conflicts %q", stats.Kept, stats.Conflicts)
 	}
-	got := snapshot(t, dst)
+	got := zoo.Snapshot(t, dst)
 	for name, n := range before {
 		if n.Kind == "directory" && name != "var/mail" { // which got no entry
 			if got[name].Mtime == n.Mtime {
@@ -143,7 +145,7 @@ func TestIntegrationMerge(t *testing.T) {
 		}
 		delete(got, name)
 	}
-	want := snapshot(t, src)
+	want := zoo.Snapshot(t, src)
 	for name := range before {
 		delete(want, name)
 	}
@@ -153,7 +155,7 @@ func TestIntegrationMerge(t *testing.T) {
 		n.SameAs = "links/a/b/passwd"
 		want[name] = n
 	}
-	equalTrees(t, want, got)
+	zoo.Equal(t, want, got)
 }
 
 // Nothing is inherited from an existing directory: no group, no ACL.
@@ -165,22 +167,22 @@ func TestIntegrationInheritsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			setUmask(t, 0o027)
 			src := subdir(t, shared(t), "src")
-			zoo(t, src)
+			zoo.Make(t, src)
 			dst := subdir(t, target(t), "dst")
 			must(t, os.Chown(dst, 0, 77))
 			must(t, unix.Chmod(dst, 0o2775))
 			run(t, "setfacl", "-m", "u:7:rwx,d:u:1000:rwx,d:g:50:rwx,d:m::rwx", dst)
 			mustCopy(t, dst, filepath.Join(src, "etc"), Options{}) // all at the top
 			mustCopy(t, dst, src, Options{})
-			got := withoutBlocks(snapshot(t, dst))
-			want := withoutBlocks(snapshot(t, src))
+			got := zoo.WithoutBlocks(zoo.Snapshot(t, dst))
+			want := zoo.WithoutBlocks(zoo.Snapshot(t, src))
 			for name, n := range want {
 				if rest, ok := strings.CutPrefix(name, "etc/"); ok {
 					n.SameAs = ""
 					want[rest] = n
 				}
 			}
-			equalTrees(t, want, got)
+			zoo.Equal(t, want, got)
 		})
 	}
 }
@@ -198,21 +200,21 @@ func newGrpid(t testing.TB) string {
 func TestIntegrationMountInTarget(t *testing.T) {
 	need(t)
 	src, dst := shared(t), shared(t)
-	m := &maker{t: t, dir: src}
-	m.file("a", "same", 0o644)
-	m.mkdir("var", 0o755)
+	m := &zoo.Maker{T: t, Dir: src}
+	m.File("a", "same", 0o644)
+	m.Mkdir("var", 0o755)
 	for _, name := range []string{"b", "var/c", "var/d"} {
-		must(t, os.Link(m.path("a"), m.path(name)))
+		must(t, os.Link(m.Path("a"), m.Path(name)))
 	}
-	m.age()
+	m.Age()
 	mountAt(t, filepath.Join(dst, "var"), "tmpfs", "factory-test", "")
 	got := mustCopy(t, dst, src, Options{})
-	files := snapshot(t, dst)
+	files := zoo.Snapshot(t, dst)
 	if got.Files != got.SplitLinks+1 || got.Files+got.Links != 4 || got.SplitLinks == 0 {
 		t.Errorf("stats: %+v", got)
 	}
 	for _, name := range []string{"a", "b", "var/c", "var/d"} {
-		want := snapshot(t, src)[name]
+		want := zoo.Snapshot(t, src)[name]
 		want.SameAs, want.Blocks = files[name].SameAs, files[name].Blocks
 		if diff := cmp.Diff(want, files[name]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/zoo"
 )
 
 var noSpace = regexp.MustCompile(`^copy "etc[^"]*"( \(\d+ KiB\))?: ` +
@@ -22,15 +24,15 @@ var noSpace = regexp.MustCompile(`^copy "etc[^"]*"( \(\d+ KiB\))?: ` +
 func TestIntegrationNoSpace(t *testing.T) {
 	need(t)
 	src := shared(t)
-	m := &maker{t: t, dir: src}
+	m := &zoo.Maker{T: t, Dir: src}
 	for i := range 40 {
-		m.file(fmt.Sprintf("etc/d%d/some", i), strings.Repeat("x", 3000), 0o644)
-		m.file(fmt.Sprintf("etc/d%d/big", i), strings.Repeat("x", 300_000), 0o644)
-		m.symlink("some", fmt.Sprintf("etc/d%d/link", i))
-		m.node(fmt.Sprintf("etc/d%d/fifo", i), unix.S_IFIFO|0o600, 0, 0)
+		m.File(fmt.Sprintf("etc/d%d/some", i), strings.Repeat("x", 3000), 0o644)
+		m.File(fmt.Sprintf("etc/d%d/big", i), strings.Repeat("x", 300_000), 0o644)
+		m.Symlink("some", fmt.Sprintf("etc/d%d/link", i))
+		m.Node(fmt.Sprintf("etc/d%d/fifo", i), unix.S_IFIFO|0o600, 0, 0)
 	}
-	m.age()
-	want := withoutBlocks(snapshot(t, src))
+	m.Age()
+	want := zoo.WithoutBlocks(zoo.Snapshot(t, src))
 	for _, limit := range []string{"size=4m", "size=4k", "nr_inodes=7", "nr_inodes=50"} {
 		for _, workers := range []int{1, 2, 8} {
 			t.Run(fmt.Sprintf("%s %d", limit, workers), func(t *testing.T) {
@@ -43,7 +45,7 @@ func TestIntegrationNoSpace(t *testing.T) {
 				if !noSpace.MatchString(err.Error()) {
 					t.Errorf("error %q", err)
 				}
-				onlyWholeFiles(t, want, withoutBlocks(snapshot(t, dst)))
+				onlyWholeFiles(t, want, zoo.WithoutBlocks(zoo.Snapshot(t, dst)))
 				if diff := cmp.Diff(before, openFDs(t)); diff != "" {
 					t.Errorf("descriptors (-before +after):\n%s", diff)
 				}
@@ -52,7 +54,7 @@ func TestIntegrationNoSpace(t *testing.T) {
 	}
 }
 
-func onlyWholeFiles(t *testing.T, want, got map[string]node) {
+func onlyWholeFiles(t *testing.T, want, got map[string]zoo.Inode) {
 	t.Helper()
 	for name, n := range got {
 		if n.Kind == "directory" && n.Mode == "40700" {

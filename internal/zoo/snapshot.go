@@ -1,4 +1,4 @@
-package factory
+package zoo
 
 import (
 	"crypto/sha256"
@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// node is all that can be seen of an inode, but its number.
-type node struct {
+// Inode is all that can be seen of an inode, but its number.
+type Inode struct {
 	Kind, Mode   string
 	UID, GID     uint32
 	Rdev         uint64
@@ -29,10 +29,10 @@ type node struct {
 	SHA256       string
 }
 
-// snapshot walks the tree below dir. It writes no access times.
-func snapshot(t testing.TB, dir string) map[string]node {
+// Snapshot walks the tree below dir. It writes no access times.
+func Snapshot(t testing.TB, dir string) map[string]Inode {
 	t.Helper()
-	tree := map[string]node{}
+	tree := map[string]Inode{}
 	first := map[fileID]string{}
 	must(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || path == dir {
@@ -59,9 +59,9 @@ func snapshot(t testing.TB, dir string) map[string]node {
 	return tree
 }
 
-func look(path string, st *unix.Stat_t) (node, error) {
-	n := node{
-		Kind: typeName(st.Mode), Mode: fmt.Sprintf("%o", st.Mode), UID: st.Uid, GID: st.Gid, Rdev: st.Rdev,
+func look(path string, st *unix.Stat_t) (Inode, error) {
+	n := Inode{
+		Kind: kindOf(st.Mode), Mode: fmt.Sprintf("%o", st.Mode), UID: st.Uid, GID: st.Gid, Rdev: st.Rdev,
 		Atime: stamp(st.Atim), Mtime: stamp(st.Mtim),
 	}
 	var err error
@@ -113,16 +113,16 @@ func xattrsOf(path string) (map[string]string, error) {
 	return found, nil
 }
 
-// equalTrees compares two trees as snapshot saw them.
-func equalTrees(t testing.TB, want, got map[string]node) {
+// Equal compares two trees as Snapshot saw them.
+func Equal(t testing.TB, want, got map[string]Inode) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("trees differ (-want +got):\n%.4000s", diff)
 	}
 }
 
-// withoutBlocks forgets the allocation, which differs between file systems.
-func withoutBlocks(tree map[string]node) map[string]node {
+// WithoutBlocks forgets the allocation, which differs between file systems.
+func WithoutBlocks(tree map[string]Inode) map[string]Inode {
 	for name, n := range tree {
 		n.Blocks = 0
 		tree[name] = n
@@ -130,27 +130,25 @@ func withoutBlocks(tree map[string]node) map[string]node {
 	return tree
 }
 
-// cpTree copies with the tool that is our oracle.
-func cpTree(t testing.TB, dst, src string) {
-	t.Helper()
-	run(t, "cp", "-a", src+"/.", dst+"/")
-}
+// fileID tells two inodes apart.
+type fileID struct{ dev, ino uint64 }
 
-// count tells what a copy of the tree should count.
-func count(tree map[string]node) Stats {
-	var s Stats
-	for name, n := range tree {
-		switch {
-		case n.Kind == "directory":
-			s.Dirs++
-		case n.SameAs != "" && n.SameAs != name:
-			s.Links++
-		case n.SHA256 != "":
-			s.Files++
-			s.Bytes += n.Size
-		default:
-			s.Others++
-		}
+func idOf(st *unix.Stat_t) fileID { return fileID{uint64(st.Dev), st.Ino} }
+
+func kindOf(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return "regular file"
+	case unix.S_IFDIR:
+		return "directory"
+	case unix.S_IFLNK:
+		return "symlink"
+	case unix.S_IFIFO:
+		return "FIFO"
+	case unix.S_IFSOCK:
+		return "socket"
+	case unix.S_IFCHR:
+		return "character device"
 	}
-	return s
+	return "block device"
 }
