@@ -14,6 +14,7 @@ import (
 // copier is one copy: what its workers share.
 type copier struct {
 	skip  func(name string) bool
+	watch func(copied int64) error
 	fresh perm     // what an inode has that we make in a directory of ours
 	umask uint32   // what the kernel takes away from modes
 	root  *dir     // where the paths of hard links begin

@@ -45,6 +45,10 @@ type Options struct {
 	// Skip, if set, is asked for every name at the top of the tree whether
 	// to leave it out. One goroutine asks.
 	Skip func(name string) bool
+	// Watch, if set, is called before each entry with the bytes of files that the
+	// worker has copied since it called last. An error stops the copy, and is
+	// returned as it is. Several goroutines call at once.
+	Watch func(copied int64) error
 }
 
 // Stats tells what was done.
@@ -78,6 +82,7 @@ const maxConflicts = 20
 // entry, and wraps the errno: errors.Is(err, unix.ENOSPC) is a full target.
 func Copy(dst, src *os.File, opts Options) (Stats, error) {
 	c := newCopier(opts.Skip)
+	c.watch = opts.Watch
 	root, err := c.openRoot(int(dst.Fd()), int(src.Fd()))
 	runtime.KeepAlive(dst)
 	runtime.KeepAlive(src)

@@ -19,6 +19,7 @@ const (
 type worker struct {
 	*copier
 	Stats
+	told int64    // how many of Bytes the watcher knows of
 	buf  []byte   // file content, or attributes
 	free [][]byte // buffers of names that no level uses now
 }
@@ -96,11 +97,24 @@ func (w *worker) entries(d *dir, block []byte) error {
 		if w.leaveOut(d, e.name) {
 			continue
 		}
+		if err := w.report(); err != nil {
+			return err
+		}
 		if err := w.entry(d, e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// report tells the watcher, if there is one, how far the copy is.
+func (w *worker) report() error {
+	if w.watch == nil {
+		return nil
+	}
+	copied := w.Bytes - w.told
+	w.told = w.Bytes
+	return w.watch(copied)
 }
 
 // leaveOut tells which names are not copied. Below the top nobody is asked: it
