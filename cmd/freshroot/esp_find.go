@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/esp"
+	"github.com/freshroot/freshroot/pkg/mount"
 	"github.com/freshroot/freshroot/pkg/gpt"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/subvol"
@@ -41,7 +42,7 @@ func openESP(dir string) (*os.File, error) {
 		return nil, err
 	}
 	if part != "" {
-		return mountHidden("vfat", part)
+		return mount.Nowhere("vfat", part)
 	}
 	for _, dir := range []string{"/efi", "/boot", "/boot/efi"} {
 		var st unix.Statfs_t

@@ -2,14 +2,10 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/device"
-	"github.com/freshroot/freshroot/pkg/rootfs"
+	"github.com/freshroot/freshroot/pkg/mount"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -32,40 +28,9 @@ func withPool(disk string, p volatile.Partition, f func(dir *os.File) error) err
 	return f(dir)
 }
 
-// mountNowhere mounts the top level of a pool out of sight.
+// mountNowhere mounts the top level of a pool, seen by nobody else.
 func mountNowhere(device string, options ...string) (*os.File, error) {
-	return mountHidden("btrfs", device, append(options, "subvolid=5")...)
-}
-
-// mountHidden mounts a file system, but at no place: only who has the descriptor sees
-// it, and nothing is left when the program ends in any way.
-func mountHidden(fstype, device string, options ...string) (*os.File, error) {
-	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("open file system %s: %w", fstype, err)
-	}
-	defer unix.Close(fs)
-	err = unix.FsconfigSetString(fs, "source", device)
-	for _, option := range options {
-		if key, value, ok := strings.Cut(option, "="); ok {
-			err = errors.Join(err, unix.FsconfigSetString(fs, key, value))
-		} else {
-			err = errors.Join(err, unix.FsconfigSetFlag(fs, option))
-		}
-	}
-	if err == nil {
-		err = unix.FsconfigCreate(fs)
-	}
-	var fd int
-	if err == nil {
-		fd, err = unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("mount %s %s (%s): %w", fstype, device, strings.Join(options, ","), err)
-	}
-	mounted := os.NewFile(uintptr(fd), device)
-	defer mounted.Close()
-	return rootfs.OpenDir(mounted, ".") // the other one can neither be listed nor synced
+	return mount.Nowhere("btrfs", device, append(options, "subvolid=5")...)
 }
 
 // blockDevice opens the block device of a partition, making one for an image, which can
