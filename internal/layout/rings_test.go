@@ -27,6 +27,7 @@ var rings = []struct {
 			"pkg/merge", "pkg/keep", "pkg/machineid", "pkg/reset",
 			"pkg/bls", "pkg/uki", "pkg/golden/pam", "pkg/golden/rules", "pkg/golden/shipped", "pkg/sysusers/sha512crypt",
 			"pkg/source/compress",
+			"pkg/source/oci",
 		},
 		[]string{"os", "os/exec", "syscall", "net", "log", "log/slog", "golang.org/x/sys/unix"},
 	},
