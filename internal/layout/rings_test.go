@@ -28,6 +28,7 @@ var rings = []struct {
 			"pkg/bls", "pkg/uki", "pkg/golden/pam", "pkg/golden/rules", "pkg/golden/shipped", "pkg/sysusers/sha512crypt",
 			"pkg/source/compress",
 			"pkg/source/oci",
+			"pkg/sendstream",
 		},
 		[]string{"os", "os/exec", "syscall", "net", "log", "log/slog", "golang.org/x/sys/unix"},
 	},
@@ -36,7 +37,7 @@ var rings = []struct {
 		[]string{
 			"pkg/mount", "pkg/btrfs", "pkg/factory", "pkg/device", "pkg/rootfs", "pkg/instance", "pkg/pool", "pkg/facts",
 			"pkg/tmpfiles/apply", "pkg/sysusers/apply", "pkg/keep/bind", "pkg/machineid/identity", "pkg/golden", "pkg/golden/lint",
-			"pkg/source/tree",
+			"pkg/source/tree", "pkg/sendstream/apply",
 		},
 		[]string{"os/exec", "net", "log", "log/slog"},
 	},
