@@ -12,8 +12,8 @@ import (
 
 	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/esp"
-	"github.com/freshroot/freshroot/pkg/mount"
 	"github.com/freshroot/freshroot/pkg/gpt"
+	"github.com/freshroot/freshroot/pkg/mount"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"

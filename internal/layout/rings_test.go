@@ -37,7 +37,7 @@ var rings = []struct {
 		[]string{
 			"pkg/mount", "pkg/btrfs", "pkg/factory", "pkg/device", "pkg/rootfs", "pkg/instance", "pkg/pool", "pkg/facts",
 			"pkg/tmpfiles/apply", "pkg/sysusers/apply", "pkg/keep/bind", "pkg/machineid/identity", "pkg/golden", "pkg/golden/lint",
-			"pkg/source/tree", "pkg/sendstream/apply",
+			"pkg/source/tree", "pkg/sendstream/apply", "pkg/source",
 		},
 		[]string{"os/exec", "net", "log", "log/slog"},
 	},
