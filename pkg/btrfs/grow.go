@@ -9,7 +9,7 @@ import (
 
 // ioctl numbers and sizes of linux/btrfs.h.
 const (
-	iocGrow    = 0x50009403 // BTRFS_IOC_RESIZE
+	iocResize  = 0x50009403
 	iocDevInfo = 0xd000941e
 
 	devInfoSize, totalBytesAt = 4096, 32
@@ -27,7 +27,7 @@ func Grow(dir *os.File) error {
 	if err != nil {
 		return err
 	}
-	return volIoctl("grow file system", iocGrow, dir, fmt.Sprintf("%d:max", id))
+	return volIoctl("grow file system", iocResize, dir, fmt.Sprintf("%d:max", id))
 }
 
 // Size returns the bytes of its device that a mounted file system uses, at most all. It
