@@ -35,7 +35,7 @@ var rings = []struct {
 	{
 		"kernel",
 		[]string{
-			"pkg/mount", "pkg/btrfs", "pkg/factory", "pkg/device", "pkg/rootfs", "pkg/instance", "pkg/pool", "pkg/facts",
+			"pkg/mount", "pkg/btrfs", "pkg/factory", "pkg/device", "pkg/disk", "pkg/rootfs", "pkg/instance", "pkg/pool", "pkg/facts",
 			"pkg/tmpfiles/apply", "pkg/sysusers/apply", "pkg/keep/bind", "pkg/machineid/identity", "pkg/golden", "pkg/golden/lint",
 			"pkg/source/tree", "pkg/sendstream/apply", "pkg/source",
 		},

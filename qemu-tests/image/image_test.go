@@ -243,11 +243,11 @@ func TestCreateRefuses(t *testing.T) {
 		want       string
 	}{
 		{"existing file", exists, image.Spec{SizeMiB: 8}, "exists"},
-		{"sector size", "", image.Spec{SizeMiB: 8, SectorSize: 1024}, "sector size 1024"},
+		{"sector size", "", image.Spec{SizeMiB: 8, SectorSize: 1024}, "sectors of 1024 bytes"},
 		{"no room", "", image.Spec{SizeMiB: 2, Partitions: []image.Partition{linux}},
-			"exceed 2 MiB"},
+			"1 MiB too small"},
 		{"two greedy", "", image.Spec{SizeMiB: 9, Partitions: []image.Partition{linux, linux}},
-			"exceed 9 MiB"},
+			"1 MiB too small"},
 		{"bad type", "", image.Spec{SizeMiB: 8, Partitions: []image.Partition{{Type: "x"}}},
 			"GUID"},
 		{"bad file system", "", image.Spec{SizeMiB: 8, Partitions: []image.Partition{

@@ -1,13 +1,11 @@
 package image
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
 
-	"github.com/diskfs/go-diskfs/backend/file"
-	"github.com/diskfs/go-diskfs/partition/gpt"
+	"github.com/freshroot/freshroot/pkg/disk"
 )
 
 // Partition types.
@@ -61,16 +59,9 @@ func Pool(populate func(root string) error) Partition {
 	}
 }
 
-// extent is a range of an image, in bytes.
-type extent struct {
-	offset, size int64
-	sectorSize   int
-}
-
 // Create makes the image file. If it fails there is none.
 func Create(path string, s Spec) error {
-	s.SectorSize = cmp.Or(s.SectorSize, 512)
-	extents, err := s.layout()
+	layout, err := s.layout()
 	if err != nil {
 		return fmt.Errorf("create image %s: %w", path, err)
 	}
@@ -79,69 +70,38 @@ func Create(path string, s Spec) error {
 		return fmt.Errorf("create image: %w", err)
 	}
 	defer f.Close()
-	if err := s.write(f, extents); err != nil {
+	if err := s.write(f, layout); err != nil {
 		return fmt.Errorf("create image %s: %w", path, errors.Join(err, os.Remove(path)))
 	}
 	return nil
 }
 
-// layout places the partitions. The first and the last MiB are left to the table
-// and its backup.
-func (s Spec) layout() ([]extent, error) {
-	if s.SectorSize != 512 && s.SectorSize != 4096 {
-		return nil, fmt.Errorf("sector size %d", s.SectorSize)
-	}
-	at, end := 1, s.SizeMiB-1
-	var extents []extent
+// layout places the partitions.
+func (s Spec) layout() (disk.Layout, error) {
+	d := disk.Spec{SectorSize: s.SectorSize, Size: int64(s.SizeMiB) * mib, GUID: s.GUID}
 	for _, p := range s.Partitions {
-		size := cmp.Or(p.SizeMiB, end-at)
-		if size <= 0 || at+size > end {
-			return nil, fmt.Errorf("partition %q: %d MiB at %d MiB exceed %d MiB",
-				p.Label, size, at, s.SizeMiB)
-		}
-		extents = append(extents, extent{
-			offset: int64(at) * mib, size: int64(size) * mib, sectorSize: s.SectorSize,
+		d.Partitions = append(d.Partitions, disk.Partition{
+			Type: p.Type, Label: p.Label, GUID: p.GUID, Attributes: p.Attributes,
+			Size: int64(p.SizeMiB) * mib,
 		})
-		at += size
 	}
-	return extents, nil
+	return d.Layout()
 }
 
 // write fills the new file: first the table, as partitions are found by it later, then
 // one partition after the other.
-func (s Spec) write(f *os.File, extents []extent) error {
-	if err := f.Truncate(int64(s.SizeMiB) * mib); err != nil {
+func (s Spec) write(f *os.File, l disk.Layout) error {
+	if err := f.Truncate(l.Size); err != nil {
 		return err
 	}
-	if err := s.writeTable(f, extents); err != nil {
-		return fmt.Errorf("write table: %w", err)
+	if err := l.Write(f); err != nil {
+		return err
 	}
 	for i, p := range s.Partitions {
-		if err := p.fill(f, extents[i]); err != nil {
+		e := extent{l.Extents[i].Offset, l.Extents[i].Size, l.SectorSize}
+		if err := p.fill(f, e); err != nil {
 			return fmt.Errorf("partition %q: %w", p.Label, err)
 		}
 	}
 	return nil
-}
-
-// writeTable writes the protective MBR, the table and its backup. GUIDs that are not
-// given are made up by go-diskfs.
-func (s Spec) writeTable(f *os.File, extents []extent) error {
-	table := gpt.Table{
-		GUID: s.GUID, ProtectiveMBR: true,
-		LogicalSectorSize: s.SectorSize, PhysicalSectorSize: s.SectorSize,
-	}
-	for i, p := range s.Partitions {
-		table.Partitions = append(table.Partitions, &gpt.Partition{
-			Index: i + 1, Type: gpt.Type(p.Type), Name: p.Label, GUID: p.GUID,
-			Attributes: p.Attributes,
-			Start:      uint64(extents[i].offset) / uint64(s.SectorSize),
-			Size:       uint64(extents[i].size),
-		})
-	}
-	w, err := file.New(f, false).Writable()
-	if err != nil {
-		return err
-	}
-	return table.Write(w, int64(s.SizeMiB)*mib)
 }
