@@ -11,8 +11,11 @@ package lint
 
 import (
 	"cmp"
+	"io/fs"
 	"os"
 	"slices"
+
+	"github.com/freshroot/freshroot/pkg/rootfs"
 )
 
 // Severity says how bad a finding is.
@@ -64,7 +67,9 @@ var checks = []check{
 }
 
 // Run looks at a tree. The worst findings come first.
-func Run(root *os.File) ([]Finding, error) {
+func Run(root *os.File) ([]Finding, error) { return run(rootfs.FS(root)) }
+
+func run(root fs.FS) ([]Finding, error) {
 	t, err := load(root)
 	if err != nil {
 		return nil, err

@@ -147,6 +147,27 @@ func TestIntegrationFaults(t *testing.T) {
 }
 
 // What is missing is found, too.
+// TestIntegrationRunUsr finds in a /usr alone what it finds in the whole tree.
+func TestIntegrationRunUsr(t *testing.T) {
+	testfs.Root(t)
+	dir := t.TempDir()
+	write(t, dir, good)
+	write(t, dir, map[string]string{
+		etc + "a": "-> b", etc + "shadow": "root::1::::::\n", "usr/bin/pager": "-> /etc/gone",
+		etc + "hostname": "x\n", "usr/lib/sysusers.d/x.conf": "u\n",
+	})
+	want := run(t, dir)
+	found, err := lint.RunUsr(testfs.Open(t, filepath.Join(dir, "usr")))
+	must(t, err)
+	var got []string
+	for _, f := range found {
+		got = append(got, fmt.Sprintf("%s %s %s", f.Severity, f.Check, f.Path))
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(want) < 5 {
+		t.Errorf("%d findings (-whole tree +/usr):\n%s", len(want), diff)
+	}
+}
+
 func TestIntegrationMissing(t *testing.T) {
 	testfs.Root(t)
 	for name, test := range map[string]struct {

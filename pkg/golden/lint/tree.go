@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"github.com/freshroot/freshroot/pkg/account"
 	"github.com/freshroot/freshroot/pkg/golden/rules"
 	"github.com/freshroot/freshroot/pkg/golden/shipped"
-	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/tmpfiles"
 )
 
@@ -48,9 +46,9 @@ type file struct {
 type owners struct{ users, groups map[uint32]string }
 
 // load goes through the tree once; the checks share what it finds.
-func load(root *os.File) (*tree, error) {
+func load(fsys fs.FS) (*tree, error) {
 	t := &tree{
-		fsys:   rootfs.FS(root),
+		fsys:   fsys,
 		owners: owners{map[uint32]string{}, map[uint32]string{}},
 	}
 	var err error
@@ -108,7 +106,7 @@ func (t *tree) walk(dir string) error {
 			t.unseen = append(t.unseen, name)
 			continue
 		}
-		if err := t.add(name, e); err != nil {
+		if err := t.add(name); err != nil {
 			return err
 		}
 		if e.IsDir() {
@@ -121,8 +119,8 @@ func (t *tree) walk(dir string) error {
 }
 
 // add notes an entry: its owners, and itself if it may matter.
-func (t *tree) add(name string, e fs.DirEntry) error {
-	info, err := e.Info()
+func (t *tree) add(name string) error {
+	info, err := fs.Lstat(t.fsys, name)
 	if err != nil {
 		return fmt.Errorf("look at tree: %w", err)
 	}
