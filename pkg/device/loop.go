@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,4 +63,27 @@ func attachFree(config *unix.LoopConfig, mode int) (*os.File, error) {
 		return nil, fmt.Errorf("%s: %w", loop.Name(), err)
 	}
 	return loop, nil
+}
+
+// detachTries and detachPause bound the wait for others who look at a device.
+const (
+	detachTries = 200
+	detachPause = 10 * time.Millisecond
+)
+
+// DetachLoop closes a loop device and waits until it is gone, for two seconds at most:
+// udev and blkid open any new device to look what is on it, and as long as they do, it
+// and its file system are there for all.
+func DetachLoop(loop *os.File) error {
+	backing := fmt.Sprintf("/sys/block/%s/loop/backing_file", filepath.Base(loop.Name()))
+	if err := loop.Close(); err != nil {
+		return err
+	}
+	for range detachTries {
+		if _, err := os.Stat(backing); err != nil {
+			return nil
+		}
+		time.Sleep(detachPause)
+	}
+	return nil
 }
