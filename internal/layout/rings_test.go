@@ -43,7 +43,7 @@ var rings = []struct {
 	},
 	{
 		"programs",
-		[]string{"pkg/archive", "pkg/esp", "initramfs", "cmd/freshroot"},
+		[]string{"pkg/archive", "pkg/esp", "pkg/program", "initramfs", "cmd/freshroot"},
 		nil,
 	},
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/freshroot/freshroot/pkg/program"
 )
 
 // leastClusters is how many clusters a FAT has to have to be a FAT32 (Microsoft, FAT32
@@ -49,7 +51,7 @@ func MakeFAT(ctx context.Context, image *os.File, offset, size int64, sectorSize
 		mkfs = append(mkfs, "-n", strings.ToUpper(label))
 	}
 	mkfs = append(mkfs, image.Name(), strconv.FormatInt(size/1024, 10))
-	if err := run(ctx, nil, "mkfs.fat", mkfs...); err != nil {
+	if err := program.Run(ctx, nil, "mkfs.fat", mkfs...); err != nil {
 		return fmt.Errorf("make FAT: %w", err)
 	}
 	if err := copyTree(ctx, fmt.Sprintf("%s@@%d", image.Name(), offset), tree); err != nil {
@@ -72,6 +74,16 @@ func sectorsPerCluster(size int64, sectorSize int) int {
 	return max(cluster/sectorSize, 1)
 }
 
+// ReadFAT copies what is in a FAT, in a range of an image as for [MakeFAT], to a directory
+// that exists and is empty.
+func ReadFAT(ctx context.Context, image *os.File, offset int64, dir string) error {
+	drive := fmt.Sprintf("%s@@%d", image.Name(), offset)
+	if err := program.Run(ctx, mtools, "mcopy", "-s", "-n", "-Q", "-i", drive, "::/", dir); err != nil {
+		return fmt.Errorf("read FAT: %w", err)
+	}
+	return nil
+}
+
 // mtools is the environment in which mtools do the same everywhere: configuration could
 // say otherwise, and FAT has local time.
 var mtools = []string{"MTOOLSRC=/dev/null", "TZ=UTC"}
@@ -85,7 +97,7 @@ func copyTree(ctx context.Context, drive, tree string) error {
 	}
 	for _, dir := range dirs {
 		if dir != "." {
-			if err := run(ctx, mtools, "mmd", "-i", drive, "::/"+dir); err != nil {
+			if err := program.Run(ctx, mtools, "mmd", "-i", drive, "::/"+dir); err != nil {
 				return err
 			}
 		}
@@ -93,7 +105,7 @@ func copyTree(ctx context.Context, drive, tree string) error {
 			continue
 		}
 		args := append([]string{"-Q", "-i", drive}, files[dir]...)
-		if err := run(ctx, mtools, "mcopy", append(args, "::/"+dir+"/")...); err != nil {
+		if err := program.Run(ctx, mtools, "mcopy", append(args, "::/"+dir+"/")...); err != nil {
 			return err
 		}
 	}

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+
+	"github.com/freshroot/freshroot/pkg/program"
 )
 
 // signed is a file that was signed, in a directory of its own.
@@ -34,7 +35,7 @@ func (s *Signer) sign(ctx context.Context, f File) (result signed, err error) {
 	if err := f.save(ctx, in); err != nil {
 		return result, fmt.Errorf("sign: %w", err)
 	}
-	err = run(ctx, nil, "sbsign", "--key", s.Key, "--cert", s.Cert, "--output", out, in)
+	err = program.Run(ctx, nil, "sbsign", "--key", s.Key, "--cert", s.Cert, "--output", out, in)
 	if err != nil {
 		return result, err
 	}
@@ -53,24 +54,4 @@ func (f File) save(ctx context.Context, path string) error {
 		return err
 	}
 	return errors.Join(f.copyTo(ctx, dst), dst.Close())
-}
-
-// packages are those of Debian that have the programs which are run.
-var packages = map[string]string{
-	"sbsign": "sbsigntool", "mkfs.fat": "dosfstools", "mcopy": "mtools", "mmd": "mtools",
-}
-
-// run runs a program, with more variables in its environment. The error has what it
-// printed.
-func run(ctx context.Context, env []string, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("%s is missing: install %s", name, packages[name])
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", name, err, out)
-	}
-	return nil
 }

@@ -141,16 +141,16 @@ func Programs(usr fs.FS, arch string, next ...fs.FS) (boot, stub File) {
 	name := bls.Arch(arch)
 	for _, usr := range append([]fs.FS{usr}, next...) {
 		if boot.Open == nil {
-			boot = program(usr, dir+"/systemd-boot"+name+".efi")
+			boot = findProgram(usr, dir+"/systemd-boot"+name+".efi")
 		}
 		if stub.Open == nil {
-			stub = program(usr, dir+"/linux"+name+".efi.stub")
+			stub = findProgram(usr, dir+"/linux"+name+".efi.stub")
 		}
 	}
 	return boot, stub
 }
 
-func program(usr fs.FS, name string) File {
+func findProgram(usr fs.FS, name string) File {
 	for _, name := range []string{name + ".signed", name} {
 		info, err := fs.Stat(usr, name)
 		if err == nil && info.Mode().IsRegular() {
