@@ -114,25 +114,36 @@ func (o espSync) run(ctx context.Context, w io.Writer) error {
 
 // config reads the flags.
 func (o espSync) config() (c esp.Config, err error) {
-	c = esp.Config{
-		Arch: subvol.CanonicalArch(o.arch), Style: esp.Style(o.style), Tries: o.tries, Timeout: o.timeout,
-	}
-	switch c.Style {
-	case "", esp.Entries, esp.UKI, esp.Extlinux, esp.Grub, esp.None:
-	default:
-		return c, fmt.Errorf(
-			"--bootloader %q is none of systemd-boot, uki, extlinux, grub and none", o.style)
-	}
+	c = esp.Config{Arch: subvol.CanonicalArch(o.arch), Tries: o.tries, Timeout: o.timeout}
 	if o.tries < 0 || o.newest < 0 {
 		return c, errors.New("a number is negative")
 	}
-	if (o.signKey == "") != (o.signCert == "") {
-		return c, errors.New("--sign-key and --sign-cert go together")
+	if c.Style, err = parseStyle(o.style); err != nil {
+		return c, err
 	}
-	if o.signKey != "" {
-		c.Sign = &esp.Signer{Key: o.signKey, Cert: o.signCert}
+	c.Sign, err = signer(o.signKey, o.signCert)
+	return c, err
+}
+
+// parseStyle reads --bootloader; "" leaves it as it is.
+func parseStyle(name string) (esp.Style, error) {
+	switch style := esp.Style(name); style {
+	case "", esp.Entries, esp.UKI, esp.Extlinux, esp.Grub, esp.None:
+		return style, nil
 	}
-	return c, nil
+	return "", fmt.Errorf(
+		"--bootloader %q is none of systemd-boot, uki, extlinux, grub and none", name)
+}
+
+// signer reads --sign-key and --sign-cert; without both nothing is signed.
+func signer(key, cert string) (*esp.Signer, error) {
+	switch {
+	case (key == "") != (cert == ""):
+		return nil, errors.New("--sign-key and --sign-cert go together")
+	case key == "":
+		return nil, nil
+	}
+	return &esp.Signer{Key: key, Cert: cert}, nil
 }
 
 // sync makes the plan and, unless it is only to be shown, does it.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/freshroot/freshroot/pkg/factory"
 	"github.com/freshroot/freshroot/pkg/golden"
@@ -55,14 +56,19 @@ Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 	}
 	f := c.Flags()
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "only say what would be done")
+	factoryFlags(f, &o.Options)
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "list each file that is dropped, and why")
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	return c
+}
+
+// factoryFlags adds what says what to drop.
+func factoryFlags(f *pflag.FlagSet, o *golden.Options) {
 	f.StringArrayVar(&o.Exclude, "exclude", nil, "drop what matches this `GLOB`, too")
 	f.StringArrayVar(&o.Include, "include", nil, "keep what matches this `GLOB`, with all below it")
 	f.BoolVar(&o.KeepPasswords, "keep-passwords", false, "do not lock passwords")
 	f.BoolVar(&o.KeepUsers, "include-users", false, "keep people, too")
 	f.BoolVar(&o.DropPackages, "drop-package-database", false, "drop what apt, rpm and others know")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "list each file that is dropped, and why")
-	f.BoolVar(&o.json, "json", false, "print JSON")
-	return c
 }
 
 // run builds, or says what it would build.

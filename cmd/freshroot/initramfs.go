@@ -101,19 +101,25 @@ func (b *initramfsBuild) run(c *cobra.Command) error {
 		return err
 	}
 	result, err := archive.Build(c.Context(), o)
+	if err != nil {
+		return adviseInit(err)
+	}
+	if b.json {
+		return printJSON(c.OutOrStdout(), result)
+	}
+	_, err = fmt.Fprintln(c.OutOrStdout(), summary(result))
+	return err
+}
+
+// adviseInit adds what to do to the errors of compiling the init.
+func adviseInit(err error) error {
 	switch {
 	case errors.Is(err, archive.ErrNoToolchain):
 		return fmt.Errorf("%w: install Go, or give a ready-made init with --init", err)
 	case errors.Is(err, archive.ErrNoSource):
 		return fmt.Errorf("%w: name a checkout with --source, "+
 			"or give a ready-made init with --init", err)
-	case err != nil:
-		return err
 	}
-	if b.json {
-		return printJSON(c.OutOrStdout(), result)
-	}
-	_, err = fmt.Fprintln(c.OutOrStdout(), summary(result))
 	return err
 }
 

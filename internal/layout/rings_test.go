@@ -43,7 +43,7 @@ var rings = []struct {
 	},
 	{
 		"programs",
-		[]string{"pkg/archive", "pkg/esp", "pkg/program", "initramfs", "cmd/freshroot"},
+		[]string{"dist", "pkg/archive", "pkg/esp", "pkg/image", "pkg/program", "initramfs", "cmd/freshroot"},
 		nil,
 	},
 }

@@ -83,5 +83,5 @@ func (p *Plan) stage(root *os.Root, opts Options) (stats factory.Stats, err erro
 	if err := p.prune(staged); err != nil {
 		return stats, err
 	}
-	return stats, clamp(staged, ".", opts.Epoch)
+	return stats, Clamp(staged, ".", opts.Epoch)
 }

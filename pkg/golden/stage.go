@@ -118,9 +118,9 @@ func keepTimes(staged *os.Root, dir string, do func() error) error {
 	return staged.Chtimes(dir, time.Time{}, info.ModTime())
 }
 
-// clamp lets nothing below dir be younger than the epoch. Older times stay: they say
-// when the vendor's packages were made.
-func clamp(staged *os.Root, dir string, epoch time.Time) error {
+// Clamp lets nothing below dir be younger than the epoch, if that is not zero. Older times
+// stay: they say when the vendor's packages were made.
+func Clamp(staged *os.Root, dir string, epoch time.Time) error {
 	if epoch.IsZero() {
 		return nil
 	}
@@ -139,7 +139,7 @@ func clamp(staged *os.Root, dir string, epoch time.Time) error {
 			return fmt.Errorf("set the time of %q: %w", name, err)
 		}
 		if e.IsDir() {
-			if err := clamp(staged, name, epoch); err != nil {
+			if err := Clamp(staged, name, epoch); err != nil {
 				return err
 			}
 		}
@@ -202,7 +202,7 @@ func (p *Plan) writeFiles(root *os.Root, epoch time.Time) error {
 	return nil
 }
 
-// clampDir is clamp for one directory, without what is in it.
+// clampDir is Clamp for one directory, without what is in it.
 func clampDir(root *os.Root, name string, epoch time.Time) error {
 	info, err := root.Lstat(name)
 	if err != nil || epoch.IsZero() || !info.ModTime().After(epoch) {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshroot/freshroot/pkg/image"
+	"github.com/freshroot/freshroot/pkg/source"
+)
+
+// newTries is how often a version is tried that has another one to fall back to.
+const newTries = 3
+
+func imageAddCommand() *cobra.Command {
+	var (
+		fill     fillFlags
+		boot     bootFlags
+		compress string
+		asJSON   bool
+	)
+	c := &cobra.Command{
+		Use:   "add [flags] --usr SOURCE --vendor ID --version V IMAGE",
+		Short: "Put another version into a disk image",
+		Long: `Put another version into a disk image, and make its EFI system partition match. The
+image has to be raw. It is replaced by a changed copy once that is complete.
+
+Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
+		Example: `  freshroot image add --usr /srv/debian --vendor org.example.os --version 1.1 disk.img`,
+		Args:    arguments(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			o, err := addOptions(&fill, &boot, compress)
+			if err != nil {
+				return err
+			}
+			result, err := fill.with(c.Context(), func(ctx context.Context, src *source.Source,
+				show image.Progress,
+			) (image.Result, error) {
+				o.Fill.Progress = show
+				return image.Add(ctx, args[0], src, o)
+			})
+			if err != nil {
+				return fmt.Errorf("add to image %s: %w", args[0], err)
+			}
+			return printResult(c.OutOrStdout(), result, asJSON)
+		},
+	}
+	fill.add(c, newTries)
+	boot.add(c, -1)
+	f := c.Flags()
+	f.StringVar(&compress, "compress", "zstd", "of the pool: zstd, zstd:LEVEL or none")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// addOptions turns the flags into what the library takes.
+func addOptions(fill *fillFlags, boot *bootFlags, compress string) (o image.AddOptions, err error) {
+	if o.Fill, err = fill.fill(); err != nil {
+		return o, err
+	}
+	if o.Boot, err = boot.boot(); err != nil {
+		return o, err
+	}
+	if err := image.CheckCompress(compress); err != nil {
+		return o, usageError{err}
+	}
+	o.Compress = compress
+	return o, needsRoot("changing an image")
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/image"
+)
+
+// smallOS makes a tree that becomes an image, and the options for it.
+func smallOS(t *testing.T, version string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"usr/sbin/init": "#!/bin/sh\n", "etc/hosts": "", "usr/share/doc/x": "",
+		"usr/lib/os-release":              "ID=test\nPRETTY_NAME=Test\n",
+		"usr/lib/modules/6.1/modules.dep": "", "usr/lib/modules/6.1/vmlinuz": "kernel",
+		"initramfs": "initramfs",
+	} {
+		path := filepath.Join(dir, name)
+		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+			os.WriteFile(path, []byte(content), 0o755))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{
+		"--usr", dir, "--vendor", "org.example.os", "--version", version, "--no-tool",
+		"--initramfs", filepath.Join(dir, "initramfs"), "--bootloader", "extlinux",
+		"--cmdline", "quiet",
+	}
+}
+
+func TestImageBuildDryRun(t *testing.T) {
+	out, err := run(t, "image", "build", "-n", "--usr", "/none", "--vendor", "org.example.os",
+		"--version", "1.0", "--arch", "amd64", "-o", "disk.img", "--seed", "x", "--size", "2G", "--root", "kiosk",
+		"--tries", "3", "--uki")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"output     disk.img (raw), 2048 MiB\n", "member     usr:org.example.os:x86-64:1.0+3\n",
+		"instance   kiosk\n", "boot       uki,",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the plan lacks %q:\n%s", want, out)
+		}
+	}
+}
+
+// TestImageUsage has mistakes in the command line, which are said before anything is done.
+func TestImageUsage(t *testing.T) {
+	good := []string{"--usr=/none", "--vendor=org.example.os", "--version=1.0", "-o=/none/x"}
+	for _, test := range []struct{ option, want string }{
+		{"--version=", "--version is missing"}, {"--vendor=", "--vendor is missing"},
+		{"--usr=", "--usr is missing"}, {"--output=", "--output is missing"},
+		{"--version=1:0", "1:0"}, {"--version=1.0+3", "boot counter"}, {"--vendor=a/b", "a/b"},
+		{"--arch=vax", "vax"}, {"--format=tar", "tar"}, {"--size=12X", "12X"}, {"--size=-1", "-1"},
+		{"--size=9999999999999T", "size"}, {"--esp-size=1M", "too small"}, {"--sector-size=1", "1"},
+		{"--compress=lzo", "lzo"}, {"--bootloader=lilo", "lilo"}, {"--sign-key=x", "--sign-cert"},
+		{"--modules=,", "modules"}, {"--exclude=[", "["}, {"--tries=-1", "-1"},
+	} {
+		_, err := run(t, append([]string{"image", "build"}, append(good, test.option)...)...)
+		var usage usageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want a usage error with %q", test.option, err, test.want)
+		}
+	}
+}
+
+func TestIntegrationImage(t *testing.T) {
+	testfs.Root(t)
+	path := filepath.Join(t.TempDir(), "disk.img")
+	out, err := run(t, append([]string{"image", "build", "-o", path}, smallOS(t, "1.0")...)...)
+	if err != nil || !strings.HasSuffix(out, "usr:org.example.os:x86-64:1.0 with Linux 6.1\n") {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	out, err = run(t, append([]string{"image", "add", "--json", path}, smallOS(t, "1.1")...)...)
+	var added image.Result
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &added)); err != nil {
+		t.Fatalf("add: %v\n%s", err, out)
+	}
+	if added.Usr != "usr:org.example.os:x86-64:1.1+3" || added.Kernel != "6.1" {
+		t.Errorf("added %+v", added)
+	}
+	inspectAndVerify(t, path)
+}
+
+func inspectAndVerify(t *testing.T, path string) {
+	t.Helper()
+	out, err := run(t, "image", "inspect", "--json", path)
+	var info imageInfo
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &info)); err != nil {
+		t.Fatalf("inspect: %v\n%s", err, out)
+	}
+	var got []string
+	for _, e := range info.Entries {
+		got = append(got, e.Path+" "+e.Version+" "+e.Options)
+	}
+	for _, m := range info.Members {
+		got = append(got, m.Name)
+	}
+	want := []string{
+		"extlinux/extlinux.conf 1.1 quiet", "extlinux/extlinux.conf 1.0 quiet",
+		"usr:org.example.os:x86-64:1.1+3", "usr:org.example.os:x86-64:1.0",
+	}
+	if diff := cmp.Diff(want, got); diff != "" || info.Plan.Usr != want[2] || len(info.Partitions) != 2 {
+		t.Errorf("inspect: would boot %q of %d partitions (-want +got):\n%s",
+			info.Plan.Usr, len(info.Partitions), diff)
+	}
+	if out, err = run(t, "image", "verify", path); err != nil || strings.Count(out, "good") != 5 {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(make([]byte, 512), 512); err != nil {
+		t.Fatal(err)
+	}
+	if out, err = run(t, "image", "verify", path); !errors.Is(err, errSaid) || !strings.Contains(out, "wrong\n  only the backup") {
+		t.Errorf("verify of a damaged one: %v\n%s", err, out)
+	}
+}

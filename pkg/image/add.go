@@ -1,0 +1,126 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/mount"
+	"github.com/freshroot/freshroot/pkg/source"
+)
+
+// AddOptions say what is added to an image.
+type AddOptions struct {
+	Fill     FillOptions
+	Boot     BootOptions
+	Compress string // as in Options
+}
+
+// Add puts one more OS or version into an image, and makes its boot partition match. The
+// image is replaced by a changed copy: it is what it was, or complete.
+func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (Result, error) {
+	result := Result{Output: path}
+	copied, err := duplicate(path)
+	if err != nil {
+		return result, err
+	}
+	defer copied.discard()
+	i := &Image{File: copied.File}
+	if err := i.read(); err != nil {
+		return result, err
+	}
+	result.Size = i.Size
+	if err := i.add(ctx, src, o, &result); err != nil {
+		return result, err
+	}
+	return result, copied.commit()
+}
+
+func (i *Image) add(ctx context.Context, src *source.Source, o AddOptions, r *Result) error {
+	loop, err := i.loop(i.Pool, true)
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	top, err := mount.Nowhere("btrfs", loop.Name(), "subvolid=5", "compress="+compressed(o.Compress))
+	if err != nil {
+		return err
+	}
+	defer top.Close()
+	if r.Filled, err = Fill(ctx, top, src, o.Fill); err != nil {
+		return err
+	}
+	if b := i.boot(); b != nil {
+		o.Fill.Progress.report("make boot partition")
+		if err := b.refill(ctx, top, o, r); err != nil {
+			return fmt.Errorf("make boot partition: %w", err)
+		}
+	}
+	o.Fill.Progress.report("trim")
+	return trim(top)
+}
+
+// refill makes the partition match the pool, and keeps what is not ours.
+func (b *bootPartition) refill(ctx context.Context, top *os.File, o AddOptions, r *Result) error {
+	if err := b.readID(); err != nil {
+		return err
+	}
+	return withTree(func(tree string) error {
+		if err := b.extract(ctx, tree); err != nil {
+			return err
+		}
+		warnings, err := b.fill(ctx, tree, top, o.Fill.Usr, o.Boot)
+		r.Warnings = append(r.Warnings, warnings...)
+		return err
+	})
+}
+
+// duplicate copies an image to a file that takes its place when it is committed. Where
+// the file system can, the two share what is the same; holes stay holes.
+func duplicate(path string) (*output, error) {
+	from, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	info, err := from.Stat()
+	if err != nil {
+		return nil, err
+	}
+	to, err := create(path, true)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.IoctlFileClone(int(to.Fd()), int(from.Fd()))
+	if err != nil {
+		err = errors.Join(to.Truncate(info.Size()), copyData(to.File, from))
+	}
+	if err != nil {
+		to.discard()
+		return nil, fmt.Errorf("copy %s: %w", path, err)
+	}
+	return to, nil
+}
+
+// copyData copies what of a file is no hole.
+func copyData(to, from *os.File) error {
+	for at := int64(0); ; {
+		begin, err := from.Seek(at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			return nil // nothing but a hole
+		} else if err != nil {
+			return err
+		}
+		if at, err = from.Seek(begin, unix.SEEK_HOLE); err != nil {
+			return err
+		}
+		w := io.NewOffsetWriter(to, begin)
+		if _, err := io.Copy(w, io.NewSectionReader(from, begin, at-begin)); err != nil {
+			return err
+		}
+	}
+}

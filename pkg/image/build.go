@@ -1,0 +1,159 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/btrfs"
+	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/disk"
+	"github.com/freshroot/freshroot/pkg/mount"
+	"github.com/freshroot/freshroot/pkg/program"
+	"github.com/freshroot/freshroot/pkg/source"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+// Result says what was built.
+type Result struct {
+	Output string `json:"output"`
+	Size   int64  `json:"size"` // of the disk, in bytes
+	Filled
+}
+
+// Build makes an image as root, with a loop device. If it fails there is none.
+func Build(ctx context.Context, src *source.Source, p Plan) (Result, error) {
+	result := Result{Output: p.Output}
+	raw, err := create(p.Output, p.Force)
+	if err != nil {
+		return result, err
+	}
+	defer raw.discard()
+	if err := raw.Truncate(p.Layout.Size); err != nil {
+		return result, err
+	}
+	size, err := p.fill(ctx, raw.File, src, &result)
+	if err != nil {
+		return result, err
+	}
+	layout, err := p.resized(size)
+	if err != nil {
+		return result, err
+	}
+	result.Size = layout.Size
+	if err := errors.Join(raw.Truncate(layout.Size), layout.Write(raw.File)); err != nil {
+		return result, err
+	}
+	return result, p.finish(ctx, raw)
+}
+
+// resized is the layout with a pool of another size.
+func (p Plan) resized(pool int64) (disk.Layout, error) {
+	spec := p.Layout.Spec
+	spec.Size = p.Layout.Extents[poolPartition].Offset + pool + disk.Align
+	return spec.Layout()
+}
+
+// finish gives the image its name, in its format.
+func (p Plan) finish(ctx context.Context, raw *output) error {
+	if p.Format == Raw {
+		return raw.commit()
+	}
+	p.Fill.Progress.report("convert")
+	converted, err := create(p.Output, p.Force)
+	if err != nil {
+		return err
+	}
+	defer converted.discard()
+	if err := convert(ctx, raw.File, converted.File, p.Format); err != nil {
+		return err
+	}
+	return converted.commit()
+}
+
+// fill makes the pool in its place in the image, and from it the EFI system partition. It
+// returns the size that the pool has then.
+func (p Plan) fill(ctx context.Context, f *os.File, src *source.Source, r *Result) (size int64, err error) {
+	extent := p.Layout.Extents[poolPartition]
+	loop, err := device.AttachLoop(f, device.Range{
+		Offset: extent.Offset, Size: extent.Size, SectorSize: p.Layout.SectorSize, Writable: true,
+	})
+	if err != nil {
+		return 0, err
+	}
+	// Of two file systems with one UUID, as a seed makes them, mkfs refuses the second.
+	defer func() { err = errors.Join(err, device.DetachLoop(loop)) }()
+	err = program.Run(ctx, nil, "mkfs.btrfs", "-q", "-s", "4096", "-U", p.FSUUID, "-L", volatile.PoolLabel,
+		loop.Name())
+	if err != nil {
+		return 0, err
+	}
+	top, err := mount.Nowhere("btrfs", loop.Name(), "subvolid=5", "compress="+p.Compress)
+	if err != nil {
+		return 0, err
+	}
+	defer top.Close()
+	if r.Filled, err = Fill(ctx, top, src, p.Fill); err != nil {
+		return 0, err
+	}
+	if err := p.fillESP(ctx, f, top, r); err != nil {
+		return 0, fmt.Errorf("make boot partition: %w", err)
+	}
+	p.Fill.Progress.report("trim")
+	return p.shrink(top)
+}
+
+// fillESP makes the EFI system partition of what is in the pool.
+func (p Plan) fillESP(ctx context.Context, f, top *os.File, r *Result) error {
+	p.Fill.Progress.report("make boot partition")
+	b := bootPartition{f, p.Layout.Extents[espPartition], p.Layout.SectorSize, p.ESPID}
+	return withTree(func(tree string) error {
+		warnings, err := b.fill(ctx, tree, top, p.Fill.Usr, p.Boot)
+		r.Warnings = append(r.Warnings, warnings...)
+		return err
+	})
+}
+
+// shrink makes a pool as small as it may well be, with room for as much as it holds once
+// more: the next version. It returns the size.
+func (p Plan) shrink(top *os.File) (int64, error) {
+	size := p.Layout.Extents[poolPartition].Size
+	if p.Shrinks {
+		var err error
+		if size, err = fitting(top, size); err != nil {
+			return 0, err
+		}
+	}
+	return size, trim(top)
+}
+
+// fitting resizes a pool, if that is possible without much moving about.
+func fitting(top *os.File, size int64) (int64, error) {
+	data, metadata, err := btrfs.Space(top)
+	if err != nil {
+		return 0, err
+	}
+	used := int64(data.Used + 2*metadata.Used) // which is there twice
+	for least := 2*used + 3*gib/2; least < size; least += gib / 2 {
+		size := (least + step - 1) / step * step
+		if err := btrfs.Resize(top, size); !errors.Is(err, unix.ENOSPC) {
+			return size, err
+		}
+	}
+	return size, nil
+}
+
+// trim makes holes of what is free: what was dropped from the source, keys and passwords
+// among it, would otherwise still be there to be read.
+func trim(top *os.File) error {
+	// The first sync commits what was deleted, the second one frees it.
+	for range 2 {
+		if err := sync(top); err != nil {
+			return err
+		}
+	}
+	return btrfs.Trim(top)
+}

@@ -1,0 +1,133 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/disk"
+	"github.com/freshroot/freshroot/pkg/esp"
+	"github.com/freshroot/freshroot/pkg/gpt"
+	"github.com/freshroot/freshroot/pkg/mount"
+	"github.com/freshroot/freshroot/pkg/volatile"
+)
+
+// Image is an image that is there.
+type Image struct {
+	*os.File
+	Size  int64 // bytes
+	Table *gpt.Table
+	ESP   gpt.Partition
+	Pool  gpt.Partition
+}
+
+// magics begin the formats that are no disks as they are.
+var magics = map[string]string{
+	"QFI\xfb": "qcow2", "KDMV": "vmdk", "# Disk DescriptorFile": "vmdk", "vhdxfile": "vhdx",
+}
+
+// Open opens an image to look into it.
+func Open(path string) (*Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	i := &Image{File: f}
+	if err := i.read(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("open image %s: %w", path, err)
+	}
+	return i, nil
+}
+
+// read finds the partitions.
+func (i *Image) read() error {
+	info, err := i.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("it is no file")
+	}
+	i.Size = info.Size()
+	if i.Table, err = gpt.Probe(i, i.Size); err != nil {
+		return i.explain(err)
+	}
+	for _, p := range i.Table.Partitions {
+		switch {
+		case p.Type.String() == gpt.ESP && i.ESP.Size == 0:
+			i.ESP = p
+		case p.Label == volatile.PoolLabel && i.Pool.Size == 0:
+			i.Pool = p
+		}
+	}
+	if i.Pool.Size == 0 {
+		return fmt.Errorf("it has no partition with the label %q", volatile.PoolLabel)
+	}
+	return nil
+}
+
+// explain says how to make a disk of a format that is none.
+func (i *Image) explain(err error) error {
+	head := make([]byte, 32)
+	_, _ = io.ReadFull(io.NewSectionReader(i, 0, i.Size), head) // what is missing is zero
+	for magic, format := range magics {
+		if bytes.HasPrefix(head, []byte(magic)) {
+			return fmt.Errorf("it is in the format %s: first run "+
+				"qemu-img convert -O raw %s disk.raw", format, i.Name())
+		}
+	}
+	return err
+}
+
+// loop makes a partition a block device.
+func (i *Image) loop(p gpt.Partition, writable bool) (*os.File, error) {
+	return device.AttachLoop(i.File, device.Range{
+		Offset: p.Offset, Size: p.Size, SectorSize: i.Table.SectorSize, Writable: writable,
+	})
+}
+
+// WithPool shows f the top level of the pool, without a byte changing.
+func (i *Image) WithPool(f func(top *os.File) error) error {
+	loop, err := i.loop(i.Pool, false)
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	top, err := mount.Nowhere("btrfs", loop.Name(), "subvolid=5", "ro", "rescue=nologreplay")
+	if err != nil {
+		return err
+	}
+	defer top.Close()
+	return f(top)
+}
+
+// boot is the EFI system partition, nil if there is none.
+func (i *Image) boot() *bootPartition {
+	if i.ESP.Size == 0 {
+		return nil
+	}
+	extent := disk.Extent{Offset: i.ESP.Offset, Size: i.ESP.Size}
+	return &bootPartition{image: i.File, extent: extent, sectorSize: i.Table.SectorSize}
+}
+
+// Boot looks at what the EFI system partition boots; nil if the image has none.
+func (i *Image) Boot(ctx context.Context) (*esp.State, error) {
+	b := i.boot()
+	if b == nil {
+		return nil, nil
+	}
+	var state esp.State
+	err := withTree(func(tree string) (err error) {
+		if err := b.extract(ctx, tree); err != nil {
+			return err
+		}
+		state, err = esp.Look(os.DirFS(tree))
+		return err
+	})
+	return &state, err
+}

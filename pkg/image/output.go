@@ -1,0 +1,88 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// output is a file that has no name until it is complete.
+type output struct {
+	*os.File
+	path string
+	temp string // its name where the file system has no files without one
+}
+
+// create makes a file in the directory that path is in.
+func create(path string, force bool) (*output, error) {
+	if _, err := os.Lstat(path); err == nil && !force {
+		return nil, fmt.Errorf("%s exists: remove it, or replace it with --force", path)
+	}
+	dir := filepath.Dir(path)
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
+		f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+		if err != nil {
+			return nil, err
+		}
+		return &output{f, path, f.Name()}, f.Chmod(0o644)
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "create", Path: path, Err: err}
+	}
+	// By this name the programs that are run find it as well.
+	name := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd)
+	return &output{File: os.NewFile(uintptr(fd), name), path: path}, nil
+}
+
+// discard closes the file, which is gone if it got no name.
+func (o *output) discard() {
+	o.Close()
+	if o.temp != "" {
+		os.Remove(o.temp)
+	}
+}
+
+// commit gives the file its name, once it is on the disk. It replaces what has the name.
+func (o *output) commit() error {
+	if err := o.Sync(); err != nil {
+		return err
+	}
+	if o.temp == "" {
+		temp, err := o.link()
+		if err != nil {
+			return err
+		}
+		o.temp = temp
+	}
+	if err := os.Rename(o.temp, o.path); err != nil {
+		return err
+	}
+	o.temp = ""
+	return syncDir(filepath.Dir(o.path))
+}
+
+// link gives a file without a name one that nobody uses.
+func (o *output) link() (string, error) {
+	for i := range 100 {
+		name := fmt.Sprintf("%s/.%s.%d.%d", filepath.Dir(o.path), filepath.Base(o.path), os.Getpid(), i)
+		err := unix.Linkat(unix.AT_FDCWD, o.Name(), unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW)
+		if err == nil || !errors.Is(err, fs.ErrExist) {
+			return name, os.NewSyscallError("link", err)
+		}
+	}
+	return "", fmt.Errorf("no name is free beside %s", o.path)
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

@@ -1,0 +1,73 @@
+package image
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/source"
+)
+
+// SpaceError says that a pool is too small for a source.
+type SpaceError struct {
+	Size    int64 // of the pool, in bytes
+	Missing int64 // bytes, by how far it came; 0 if that is not known
+	Err     error
+}
+
+// Error says how much is missing.
+func (e *SpaceError) Error() string {
+	missing := "more"
+	if e.Missing > 0 {
+		missing = fmt.Sprintf("about %d MiB more", (e.Missing+mib-1)/mib)
+	}
+	return fmt.Sprintf("%v: the pool has %d MiB and needs %s", e.Err, e.Size/mib, missing)
+}
+
+// Unwrap returns the cause, which is ENOSPC.
+func (e *SpaceError) Unwrap() error { return e.Err }
+
+// noSpace makes an ENOSPC a *SpaceError.
+func (s *stage) noSpace(err error, missing int64) error {
+	return &SpaceError{Size: s.size(), Missing: missing, Err: err}
+}
+
+// size is that of the pool, in bytes; 0 if it cannot be found out.
+func (s *stage) size() int64 {
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(s.pool.Fd()), &st) != nil {
+		return 0
+	}
+	return int64(st.Blocks) * st.Bsize
+}
+
+// missing is how much more room a source needs, of which some was read when the pool was
+// full: what is left of it will take as much as what is there did. 0 is not known.
+func (s *stage) missing(src *source.Source, read int64) int64 {
+	total, most := src.Size(), int64(math.MaxInt64)
+	if src.Kind == source.Directory {
+		total = treeSize(src.Path)
+		most = total - read // nothing grows on the way
+	}
+	if read <= 0 || read >= total {
+		return 0
+	}
+	return min(most, int64(float64(s.size())*float64(total-read)/float64(read)))
+}
+
+// treeSize adds up the files of a directory, as far as they can be read.
+func treeSize(dir string) (total int64) {
+	_ = fs.WalkDir(os.DirFS(dir), ".", func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total
+}

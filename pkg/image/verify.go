@@ -1,0 +1,204 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/freshroot/freshroot/pkg/bls"
+	"github.com/freshroot/freshroot/pkg/esp"
+	"github.com/freshroot/freshroot/pkg/gpt"
+	"github.com/freshroot/freshroot/pkg/pool"
+	"github.com/freshroot/freshroot/pkg/program"
+	"github.com/freshroot/freshroot/pkg/subvol"
+)
+
+// Check is one thing that was looked at.
+type Check struct {
+	Name  string   `json:"name"`
+	Wrong []string `json:"wrong,omitempty"` // nothing if all is well
+}
+
+// Verify reads all of an image and checks what can be checked: both partition tables,
+// both file systems with their checksums, and that they fit each other. It needs root.
+// An error says that it could not be looked at; what is wrong is in the checks.
+func (i *Image) Verify(ctx context.Context, progress Progress) ([]Check, error) {
+	var checks []Check
+	for _, c := range []struct {
+		name string
+		do   func(context.Context) ([]string, error)
+	}{
+		{"partition table", i.verifyTable},
+		{"boot partition", i.verifyESP},
+		{"entries", i.verifyEntries},
+		{"pool", i.verifyPool},
+		{"members", i.verifyMembers},
+	} {
+		progress.report(c.name)
+		wrong, err := c.do(ctx)
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return checks, fmt.Errorf("check %s: %w", c.name, err)
+		}
+		checks = append(checks, Check{c.name, wrong})
+	}
+	return checks, nil
+}
+
+// verifyTable compares the table with its backup.
+func (i *Image) verifyTable(context.Context) (wrong []string, err error) {
+	if i.Table.Recovered != nil {
+		wrong = append(wrong, fmt.Sprintf("only the backup can be read: %v", i.Table.Recovered))
+	}
+	wrong = append(wrong, i.Table.Dropped...)
+	backup, err := gpt.Read(withoutPrimary{i, i.Table.SectorSize}, i.Size, i.Table.SectorSize)
+	switch {
+	case err != nil:
+		wrong = append(wrong, fmt.Sprintf("the backup cannot be read: %v", err))
+	case !reflect.DeepEqual(backup.Partitions, i.Table.Partitions):
+		wrong = append(wrong, "the backup has other partitions")
+	}
+	return wrong, nil
+}
+
+// withoutPrimary is a disk whose primary header is lost.
+type withoutPrimary struct {
+	io.ReaderAt
+	sectorSize int
+}
+
+// ReadAt shows zeros in the place of the header.
+func (w withoutPrimary) ReadAt(b []byte, at int64) (int, error) {
+	if at == int64(w.sectorSize) {
+		clear(b)
+		return len(b), nil
+	}
+	return w.ReaderAt.ReadAt(b, at)
+}
+
+// verifyESP has fsck.fat look at the partition.
+func (i *Image) verifyESP(ctx context.Context) ([]string, error) {
+	if i.ESP.Size == 0 {
+		return nil, nil // U-Boot and -kernel need none
+	}
+	return i.judge(ctx, i.ESP, "fsck.fat", "-n")
+}
+
+// verifyPool has btrfs read everything, and compare it with its checksums.
+func (i *Image) verifyPool(ctx context.Context) ([]string, error) {
+	return i.judge(ctx, i.Pool, "btrfs", "check", "--readonly", "--check-data-csum")
+}
+
+// judge runs a program on a partition; that it finds something wrong is an answer.
+func (i *Image) judge(ctx context.Context, p gpt.Partition, name string, args ...string) ([]string, error) {
+	loop, err := i.loop(p, false)
+	if err != nil {
+		return nil, err
+	}
+	defer loop.Close()
+	err = program.Run(ctx, nil, name, append(args, loop.Name())...)
+	var failed *program.Error
+	if errors.As(err, &failed) {
+		return strings.Split(failed.Output, "\n"), nil
+	}
+	return nil, err
+}
+
+// verifyEntries wants each entry to name files that there are, and a version that the
+// pool has.
+func (i *Image) verifyEntries(ctx context.Context) (wrong []string, err error) {
+	b := i.boot()
+	if b == nil {
+		return nil, nil
+	}
+	err = withTree(func(tree string) error {
+		if err := b.extract(ctx, tree); err != nil {
+			return err
+		}
+		wrong, err = missingFiles(os.DirFS(tree))
+		if err != nil {
+			return err
+		}
+		unpinned, err := i.unpinned(tree)
+		wrong = append(wrong, unpinned...)
+		return err
+	})
+	return wrong, err
+}
+
+// missingFiles lists what entries name and is not there.
+func missingFiles(boot fs.FS) (wrong []string, err error) {
+	entries, err := fs.Glob(boot, path.Join(bls.EntriesDir, "*"+bls.ConfSuffix))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range entries {
+		text, err := fs.ReadFile(boot, name)
+		if err != nil {
+			return nil, err
+		}
+		entry, err := bls.Parse(text)
+		if err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s: %v", name, err))
+			continue
+		}
+		for _, file := range append([]string{entry.Linux, entry.EFI}, entry.Initrd...) {
+			if file == "" {
+				continue
+			}
+			if _, err := fs.Stat(boot, strings.TrimPrefix(file, "/")); err != nil {
+				wrong = append(wrong, fmt.Sprintf("%s names %q, which is not there", name, file))
+			}
+		}
+	}
+	return wrong, nil
+}
+
+// unpinned lists the entries whose version the pool does not have.
+func (i *Image) unpinned(tree string) (wrong []string, err error) {
+	state, err := esp.Look(os.DirFS(tree))
+	if err != nil {
+		return nil, err
+	}
+	has := map[[2]string]bool{}
+	err = i.eachUsr(func(_ *os.File, m subvol.Member, _ string) {
+		has[[2]string{m.Vendor, m.Version}] = true
+	})
+	for _, e := range state.Entries {
+		if !has[[2]string{e.Vendor, e.Version}] {
+			wrong = append(wrong, fmt.Sprintf("%s boots %s:%s, which the pool does not have",
+				e.Path, e.Vendor, e.Version))
+		}
+	}
+	return wrong, err
+}
+
+// verifyMembers wants golden masters to be whole: read-only, with modules.
+func (i *Image) verifyMembers(context.Context) (wrong []string, err error) {
+	err = i.eachUsr(func(top *os.File, _ subvol.Member, entry string) {
+		if err := pool.CheckUsr(top, entry, ""); err != nil {
+			wrong = append(wrong, fmt.Sprintf("%q: %v", entry, err))
+		}
+	})
+	return wrong, err
+}
+
+// eachUsr shows all golden masters to f, with their names.
+func (i *Image) eachUsr(f func(top *os.File, m subvol.Member, entry string)) error {
+	return i.WithPool(func(top *os.File) error {
+		entries, err := pool.Entries(top)
+		slices.Sort(entries)
+		for _, entry := range entries {
+			if m, err := subvol.Parse(entry); err == nil && m.Kind == subvol.Usr {
+				f(top, m, entry)
+			}
+		}
+		return err
+	})
+}

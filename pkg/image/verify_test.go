@@ -1,0 +1,193 @@
+package image_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/btrfs"
+	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/esp"
+	"github.com/freshroot/freshroot/pkg/image"
+	"github.com/freshroot/freshroot/pkg/mount"
+)
+
+// bootable makes an image with boot loader entries, from a tree that brings what looks
+// like systemd-boot.
+func bootable(t *testing.T) string {
+	t.Helper()
+	testfs.Root(t)
+	path := filepath.Join(t.TempDir(), "disk.img")
+	p := plan(t, path, "1.0", func(o *image.Options) {
+		o.Boot.Style, o.ESPSize, o.Size = esp.Entries, 40<<20, 300<<20
+	})
+	_, err := image.Build(t.Context(), open(t, withLoader(t)), p)
+	must(t, err)
+	return path
+}
+
+func withLoader(t *testing.T) string {
+	t.Helper()
+	return tree(t, map[string]string{
+		"usr/lib/systemd/boot/efi/systemd-bootx64.efi": "MZ #### LoaderInfo: systemd-boot 257 ####",
+	})
+}
+
+// TestIntegrationAdd puts a second version into an image, which stays whole.
+func TestIntegrationAdd(t *testing.T) {
+	path := bootable(t)
+	before := verify(t, path)
+	_, err := image.Add(t.Context(), path, open(t, withLoader(t)), image.AddOptions{
+		Fill: fillOptions(t, "1.1"), Boot: image.BootOptions{Cmdline: "quiet"},
+	})
+	must(t, err)
+	if after := verify(t, path); before != "" || after != "" {
+		t.Errorf("wrong before: %s\nand after: %s", before, after)
+	}
+	i, err := image.Open(path)
+	must(t, err)
+	defer i.Close()
+	state, err := i.Boot(t.Context())
+	must(t, err)
+	var got []string
+	for _, e := range state.Entries {
+		got = append(got, e.Version+" "+e.Options)
+	}
+	if text := strings.Join(got, ", "); text != "1.0 , 1.1 quiet" {
+		t.Errorf("entries: %s", text)
+	}
+	// The same version once more changes nothing.
+	sum := string(begin(t, path, i.Size))
+	_, err = image.Add(t.Context(), path, open(t, withLoader(t)), image.AddOptions{Fill: fillOptions(t, "1.1")})
+	if err == nil || string(begin(t, path, i.Size)) != sum {
+		t.Errorf("added twice: %v", err)
+	}
+	if got := names(t, filepath.Dir(path)); got != "disk.img" {
+		t.Errorf("left: %s", got)
+	}
+}
+
+// verify returns what is wrong with an image, after the name of the check.
+func verify(t *testing.T, path string) string {
+	t.Helper()
+	i, err := image.Open(path)
+	must(t, err)
+	defer i.Close()
+	checks, err := i.Verify(t.Context(), nil)
+	must(t, err)
+	if len(checks) != 5 {
+		t.Errorf("checked only %v", checks)
+	}
+	var wrong []string
+	for _, c := range checks {
+		if c.Wrong != nil {
+			wrong = append(wrong, fmt.Sprintf("%s: %s", c.Name, strings.Join(c.Wrong, "; ")))
+		}
+	}
+	return strings.Join(wrong, "\n")
+}
+
+// TestIntegrationVerify damages an image in one way after the other. Each is found by the
+// check that is for it.
+func TestIntegrationVerify(t *testing.T) {
+	whole := bootable(t)
+	for want, damage := range map[string]func(t *testing.T, f *os.File, i *image.Image){
+		"partition table: only the backup can be read": func(t *testing.T, f *os.File, _ *image.Image) {
+			flip(t, f, 512+40)
+		},
+		"partition table: the backup cannot be read": func(t *testing.T, f *os.File, i *image.Image) {
+			flip(t, f, i.Size-512+40)
+		},
+		"boot partition: ": func(t *testing.T, f *os.File, i *image.Image) {
+			// The second FAT begins behind the first one, whose size the boot sector has.
+			const reserved, sectors = 14, 36
+			head := make([]byte, 64)
+			_, err := f.ReadAt(head, i.ESP.Offset)
+			must(t, err)
+			at := int64(head[reserved]) + int64(head[sectors]) + int64(head[sectors+1])<<8
+			flip(t, f, i.ESP.Offset+at*512+40)
+		},
+		"entries: loader/entries/org.example.os-1.0.conf names \"/freshroot/org.example.os/1.0/linux\"": func(t *testing.T, f *os.File, i *image.Image) {
+			testfs.Run(t, "mdel", "-i", fmt.Sprintf("%s@@%d", f.Name(), i.ESP.Offset),
+				"::/freshroot/org.example.os/1.0/linux")
+		},
+		"pool: ": func(t *testing.T, f *os.File, i *image.Image) {
+			damageFile(t, f, i)
+		},
+		"members: \"usr:org.example.os:x86-64:1.0\"": func(t *testing.T, f *os.File, i *image.Image) {
+			change(t, f, i, func(top *os.File) {
+				usr, err := os.Open(filepath.Join(fd(top), member))
+				must(t, err)
+				defer usr.Close()
+				must(t, btrfs.SetReadOnly(usr, false))
+			})
+		},
+		"which the pool does not have": func(t *testing.T, f *os.File, i *image.Image) {
+			change(t, f, i, func(top *os.File) {
+				must(t, os.Rename(filepath.Join(fd(top), member), filepath.Join(fd(top), member+"1")))
+			})
+		},
+	} {
+		t.Run(strings.Fields(want)[0], func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "disk.img")
+			testfs.Run(t, "cp", "--sparse=always", whole, path)
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			must(t, err)
+			defer f.Close()
+			i, err := image.Open(path)
+			must(t, err)
+			defer i.Close()
+			damage(t, f, i)
+			if got := verify(t, path); !strings.Contains(got, want) || strings.Contains(got, "\n") && strings.HasSuffix(want, ": ") {
+				t.Errorf("found %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// flip changes a bit.
+func flip(t *testing.T, f *os.File, at int64) {
+	t.Helper()
+	b := make([]byte, 1)
+	_, err := f.ReadAt(b, at)
+	must(t, err)
+	b[0] ^= 1
+	_, err = f.WriteAt(b, at)
+	must(t, err)
+}
+
+// fd is a path of an open directory.
+func fd(dir *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", dir.Fd()) }
+
+// change mounts the pool of an image.
+func change(t *testing.T, f *os.File, i *image.Image, do func(top *os.File)) {
+	t.Helper()
+	loop, err := device.AttachLoop(f, device.Range{
+		Offset: i.Pool.Offset, Size: i.Pool.Size, Writable: true,
+	})
+	must(t, err)
+	defer loop.Close()
+	top, err := mount.Nowhere("btrfs", loop.Name(), "subvolid=5")
+	must(t, err)
+	defer top.Close()
+	do(top)
+}
+
+// damageFile writes a file of known content, and changes it where it is on the disk.
+func damageFile(t *testing.T, f *os.File, i *image.Image) {
+	t.Helper()
+	mark := []byte(strings.Repeat("a mark to be found ", 1000))
+	change(t, f, i, func(top *os.File) {
+		must(t, os.WriteFile(filepath.Join(fd(top), "file"), mark, 0o600))
+	})
+	raw, err := os.ReadFile(f.Name())
+	must(t, err)
+	at := strings.Index(string(raw), string(mark[:100]))
+	if at < 0 {
+		t.Fatal("the file is not on the disk")
+	}
+	flip(t, f, int64(at))
+}
