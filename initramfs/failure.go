@@ -80,8 +80,11 @@ func initFailure(err error, plan volatile.Plan) error {
 	return f
 }
 
-// lastWords is how long what is done after a failure may take.
-const lastWords = 30 * time.Second
+// What is done after a failure has a deadline, too.
+const (
+	lastWords = 10 * time.Second // for what goes to a disk
+	lastDeed  = 30 * time.Second // for the kernel to shut all devices down
+)
 
 // fail shows the failure screen and does what is to be done then. It never returns.
 func (b *boot) fail(err error) {
@@ -174,8 +177,12 @@ func end(action string) {
 	if command == 0 {
 		command = unix.LINUX_REBOOT_CMD_HALT
 	}
-	err := unix.Reboot(command)
+	err := within(lastDeed, transferred, func() error { return unix.Reboot(command) })
 	show([]string{fmt.Sprintf("freshroot: %s: %v", action, err)})
+	// The kernel waits for devices that hang, but not if it is asked like this.
+	if key := map[string]string{"reboot": "b", "poweroff": "o"}[action]; key != "" {
+		_ = os.WriteFile("/proc/sysrq-trigger", []byte(key), 0)
+	}
 	for {
 		time.Sleep(time.Hour)
 	}

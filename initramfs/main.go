@@ -7,6 +7,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,11 @@ func main() {
 	// a command line that is made to take memory.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(memoryLimit)
+	// What hangs in the kernel may keep one of Go's processors for good; deadlines need
+	// another one.
+	if runtime.NumCPU() == 1 {
+		runtime.GOMAXPROCS(2)
+	}
 	b := newBoot()
 	b.umask = unix.Umask(0)
 	b.fail(guard(b.run))
