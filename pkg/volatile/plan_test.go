@@ -108,6 +108,11 @@ func decide(t *testing.T, in map[string]string) string {
 		return out.String() + screen(t, err)
 	}
 	plan.WriteText(&out)
+	for _, step := range plan.Steps {
+		if !slices.Contains(volatile.Breaks, volatile.Kind(step)) {
+			t.Errorf("freshroot.break= does not know %T", step)
+		}
+	}
 	if plan.CountedBy != "" {
 		fmt.Fprintf(&out, "counted by %s\n", plan.CountedBy)
 	}

@@ -12,9 +12,9 @@ var Breaks = append([]string{"devices", "pool", "pick", "root"}, kinds...)
 
 // kinds are what [Kind] returns, in the order in which a boot may have them.
 var kinds = []string{
-	"watchdog", "remount", "count", "reset", "undo", "instantiate", "bind", "overlayroot", "tmpfs",
-	"populate", "skeleton", "home", "keep", "identity", "sysusers", "tmpfiles", "volatileroot",
-	"protect", "switch",
+	"watchdog", "grow", "remount", "count", "reset", "undo", "instantiate", "bind", "overlayroot",
+	"tmpfs", "populate", "skeleton", "home", "keep", "identity", "sysusers", "tmpfiles",
+	"volatileroot", "protect", "switch",
 }
 
 // Kind names what a step does in one word, for freshroot.break=: its type in small letters.

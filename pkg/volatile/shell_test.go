@@ -14,7 +14,7 @@ import (
 // TestBreaks sees that each kind of step can be stopped at.
 func TestBreaks(t *testing.T) {
 	steps := []volatile.Step{
-		volatile.Watchdog{}, volatile.Remount{}, volatile.Count{}, volatile.Reset{}, volatile.Undo{},
+		volatile.Watchdog{}, volatile.Grow{}, volatile.Remount{}, volatile.Count{}, volatile.Reset{}, volatile.Undo{},
 		volatile.Instantiate{}, volatile.Bind{}, volatile.OverlayRoot{}, volatile.Tmpfs{},
 		volatile.Populate{}, volatile.Skeleton{}, volatile.Home{}, volatile.Keep{}, volatile.Identity{},
 		volatile.Sysusers{}, volatile.Tmpfiles{}, volatile.VolatileRoot{}, volatile.Protect{}, volatile.Switch{},
