@@ -45,11 +45,16 @@ func (m *machine) resume(t *testing.T, d vm.Disk) *report {
 	return s.report()
 }
 
+// written is what came to a disk while a machine ran.
+type written struct {
+	base string // the disk as it was before
+	log  *writelog.Log
+}
+
 // recording is an episode that a machine went through.
 type recording struct {
 	episode
-	base    string // the disk as it was before
-	log     *writelog.Log
+	written
 	waiting *machine    // what the boots after the cuts begin with
 	first   int         // so many entries were there before what matters
 	lock    *sync.Mutex // no two copies of a file system may be mounted at a time
@@ -79,7 +84,8 @@ func record(t *testing.T) (list []*recording) {
 				t.Fatalf("before %s: %v", e.name, err)
 			}
 		}
-		r := &recording{episode: e, base: fmt.Sprintf("%s.%d", d.Path, i), lock: lock}
+		base := fmt.Sprintf("%s.%d", d.Path, i)
+		r := &recording{episode: e, written: written{base: base}, lock: lock}
 		copySparse(t, r.base, d.Path)
 		r.record(t, d)
 		list = append(list, r)
@@ -90,12 +96,9 @@ func record(t *testing.T) (list []*recording) {
 // record goes through the episode, and sees that the log is complete.
 func (r *recording) record(t *testing.T, d vm.Disk) {
 	t.Helper()
-	d.Log = r.base + ".log"
-	if err := os.WriteFile(d.Log, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	d.Log = newLog(t, r.base)
 	s := newMachine(t, d).start(noTimerCheck + r.cmdline + r.arg())
-	if r.run != "" {
+	if r.command != "" {
 		s.expect("^GUEST-READY\n")
 		r.first = len(readLog(t, d.Log).Entries)
 		s.send("")
@@ -111,6 +114,16 @@ func (r *recording) record(t *testing.T, d vm.Disk) {
 	}
 }
 
+// newLog makes an empty log for a disk.
+func newLog(t *testing.T, disk string) string {
+	t.Helper()
+	path := disk + ".log"
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // busy is an OS that wants something on the disk at once. For that the file system does not
 // write all that was done before, and could mix up what came first.
 const busy = "for dir in /etc /var /; do echo x | dd of=$dir/marker conv=fsync; done"
@@ -118,11 +131,11 @@ const busy = "for dir in /etc /var /; do echo x | dd of=$dir/marker conv=fsync; 
 // arg is what the guest does. Before it runs the command of the episode, it waits, with all
 // that was done so far on the disk.
 func (r *recording) arg() string {
-	if r.run == "" {
+	if r.command == "" {
 		return " " + guest.RunArg(busy)
 	}
 	// The tool makes itself a cache in the home directory.
-	return " " + guest.RunArg("sync; echo GUEST-READY; read go < /dev/console; HOME=/run "+r.run)
+	return " " + guest.RunArg("sync; echo GUEST-READY; read go < /dev/console; HOME=/run "+r.command)
 }
 
 // readLog reads the log of a machine that is off, or has just flushed all.
@@ -145,15 +158,15 @@ func readLog(t *testing.T, path string) *writelog.Log {
 }
 
 // disk makes the disk that a cut leaves.
-func (r *recording) disk(t *testing.T, path string, c writelog.Cut) {
+func (w written) disk(t *testing.T, path string, c writelog.Cut) {
 	t.Helper()
-	copySparse(t, path, r.base)
+	copySparse(t, path, w.base)
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := r.log.Apply(f, c); err != nil {
+	if err := w.log.Apply(f, c); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -27,13 +27,15 @@ type episode struct {
 	name    string
 	prepare func(top string) error // what becomes of the pool before
 	cmdline string
-	// run is a command in the guest; then power goes when it has begun, or later.
-	run string
+	// command is run in the guest; then power goes when it has begun, or later.
+	command string
 	// apart is a directory whose entries are changed one after the other: each may be as
 	// before or as after, whatever the rest is.
 	apart string
 	// grows is a part of the instance that is added to in place.
 	grows string
+	// counts says that each boot takes a try, so that two are not like one.
+	counts bool
 }
 
 // life is what a machine goes through. What an episode leaves is what the next begins
@@ -47,13 +49,14 @@ var life = []episode{
 		cmdline: "freshroot.reset=var"},
 	{name: "reset of all", prepare: fill("etc", "var"), cmdline: "freshroot.reset=all"},
 	{name: "undo", prepare: askUndo},
-	{name: "asking for a reset", run: "freshroot reset all --at-boot"},
+	{name: "asking for a reset", command: "freshroot reset all --at-boot"},
 	{name: "reset asked for"},
-	{name: "purge", run: "freshroot trash purge --all", apart: ".freshroot/trash"},
-	{name: "counting", prepare: rename(usr+"1.0", usr+"1.0+5")},
-	{name: "keeping a log", run: "freshroot log save"},
-	{name: "giving back", run: "freshroot bless --give-back", apart: ".freshroot/given-back"},
-	{name: "blessing", run: "freshroot bless"},
+	{name: "purge", command: "freshroot trash purge --all", apart: ".freshroot/trash"},
+	{name: "counting", prepare: rename(usr+"1.0", usr+"1.0+5"), counts: true},
+	{name: "keeping a log", command: "freshroot log save", counts: true},
+	{name: "giving back", command: "freshroot bless --give-back", counts: true,
+		apart: ".freshroot/given-back"},
+	{name: "blessing", command: "freshroot bless", counts: true},
 }
 
 // TestIntegrationPowerCuts takes the power from a machine at random instants of its life.
@@ -85,8 +88,7 @@ func TestIntegrationPowerCuts(t *testing.T) {
 			for k := range n {
 				t.Run(fmt.Sprint(k), func(t *testing.T) {
 					t.Parallel()
-					rng := rand.New(rand.NewPCG(*seed, uint64(i)<<32+uint64(k)))
-					r.cut(t, r.log.Cut(rng, r.first), tally)
+					r.cut(t, rand.New(rand.NewPCG(*seed, uint64(i)<<32+uint64(k))), tally)
 				})
 			}
 		})
@@ -96,18 +98,19 @@ func TestIntegrationPowerCuts(t *testing.T) {
 // learn boots what no cut has touched: what the episode began with, and what it left.
 func (r *recording) learn(t *testing.T) {
 	t.Helper()
-	r.before = r.boot(t, writelog.All(r.first))
-	r.after = r.boot(t, writelog.All(len(r.log.Entries)))
+	path := filepath.Join(t.TempDir(), "disk.img")
+	r.disk(t, path, writelog.All(r.first))
+	r.before = r.boot(t, path)
+	r.disk(t, path, writelog.All(len(r.log.Entries)))
+	r.after = r.boot(t, path)
 	if cmp.Equal(r.before.cut, r.after.cut) {
 		t.Fatalf("%s changes nothing", r.name)
 	}
 }
 
 // boot looks at the disk of a cut, and at what the next boot makes of it.
-func (r *recording) boot(t *testing.T, c writelog.Cut) (o outcome) {
+func (r *recording) boot(t *testing.T, path string) (o outcome) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "disk.img")
-	r.disk(t, path, c)
 	r.check(t, path)
 	o.cut = r.lookAtCopy(t, path)
 	o.warnings = r.waiting.resume(t, vm.Disk{Path: path}).boot.Warnings
@@ -136,16 +139,49 @@ func (r *recording) check(t *testing.T, path string) {
 	}
 }
 
-// cut takes the power once. A failure leaves the disk with the test's artifacts.
-func (r *recording) cut(t *testing.T, c writelog.Cut, tally *tally) {
+// cut takes the power, and of some machines once more while they boot after it. A failure
+// leaves the disk with the test's artifacts.
+func (r *recording) cut(t *testing.T, rng *rand.Rand, tally *tally) {
+	path := filepath.Join(t.TempDir(), "disk.img")
+	c := r.log.Cut(rng, r.first)
 	t.Logf("seed %d, power goes %s", *seed, c)
+	r.disk(t, path, c)
+	if !r.counts && rng.IntN(4) == 0 {
+		r.cutAgain(t, rng, path)
+	}
+	kept := path + ".kept"
+	copySparse(t, kept, path)
 	t.Cleanup(func() {
 		if t.Failed() {
-			r.disk(t, filepath.Join(t.ArtifactDir(), "disk.img"), c)
+			copySparse(t, filepath.Join(t.ArtifactDir(), "disk.img"), kept)
 			tally.count(r.name, failed)
 		}
 	})
-	o := r.boot(t, c)
+	o := r.boot(t, path)
+	r.judge(t, o)
+	if !t.Failed() {
+		what := r.classify(o.cut)
+		t.Logf("the pool was %s", whats[what])
+		tally.count(r.name, what)
+	}
+}
+
+// cutAgain boots the disk of a cut, and takes the power from that.
+func (r *recording) cutAgain(t *testing.T, rng *rand.Rand, path string) {
+	t.Helper()
+	second := written{base: path + ".first"}
+	copySparse(t, second.base, path)
+	d := vm.Disk{Path: path, Log: newLog(t, path)}
+	r.waiting.resume(t, d)
+	second.log = readLog(t, d.Log)
+	c := second.log.Cut(rng, 0)
+	t.Logf("and once more %s", c)
+	second.disk(t, path, c)
+}
+
+// judge says what is wrong with a pool.
+func (r *recording) judge(t *testing.T, o outcome) {
+	t.Helper()
 	for _, part := range []string{"etc", "var"} {
 		if part != r.grows {
 			r.checkPart(t, o.cut, instance+"/"+part)
@@ -160,9 +196,6 @@ func (r *recording) cut(t *testing.T, c writelog.Cut, tally *tally) {
 			t.Errorf("warning: %s", w)
 		}
 	}
-	what := r.classify(o.cut)
-	t.Logf("the pool was %s", whats[what])
-	tally.count(r.name, what)
 }
 
 // checkPart sees that a part is whole when power goes.
