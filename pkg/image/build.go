@@ -76,7 +76,9 @@ func (p Plan) finish(ctx context.Context, raw *output) error {
 
 // fill makes the pool in its place in the image, and from it the EFI system partition. It
 // returns the size that the pool has then.
-func (p Plan) fill(ctx context.Context, f *os.File, src *source.Source, r *Result) (size int64, err error) {
+func (p Plan) fill(ctx context.Context, f *os.File, src *source.Source, r *Result) (
+	size int64, err error,
+) {
 	extent := p.Layout.Extents[poolPartition]
 	loop, err := device.AttachLoop(f, device.Range{
 		Offset: extent.Offset, Size: extent.Size, SectorSize: p.Layout.SectorSize, Writable: true,
@@ -86,8 +88,8 @@ func (p Plan) fill(ctx context.Context, f *os.File, src *source.Source, r *Resul
 	}
 	// Of two file systems with one UUID, as a seed makes them, mkfs refuses the second.
 	defer func() { err = errors.Join(err, device.DetachLoop(loop)) }()
-	err = program.Run(ctx, nil, "mkfs.btrfs", "-q", "-s", "4096", "-U", p.FSUUID, "-L", volatile.PoolLabel,
-		loop.Name())
+	err = program.Run(ctx, nil, "mkfs.btrfs", "-q", "-s", "4096", "-U", p.FSUUID,
+		"-L", volatile.PoolLabel, loop.Name())
 	if err != nil {
 		return 0, err
 	}

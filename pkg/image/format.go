@@ -31,5 +31,6 @@ func ParseFormat(name string) (Format, error) {
 
 // convert writes an image in another format to a file that is there.
 func convert(ctx context.Context, from, to *os.File, format Format) error {
-	return program.Run(ctx, nil, "qemu-img", "convert", "-f", "raw", "-O", string(format), from.Name(), to.Name())
+	return program.Run(ctx, nil, "qemu-img", "convert", "-f", "raw",
+		"-O", string(format), from.Name(), to.Name())
 }

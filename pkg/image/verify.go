@@ -96,7 +96,9 @@ func (i *Image) verifyPool(ctx context.Context) ([]string, error) {
 }
 
 // judge runs a program on a partition; that it finds something wrong is an answer.
-func (i *Image) judge(ctx context.Context, p gpt.Partition, name string, args ...string) ([]string, error) {
+func (i *Image) judge(ctx context.Context, p gpt.Partition, name string, args ...string) (
+	[]string, error,
+) {
 	loop, err := i.loop(p, false)
 	if err != nil {
 		return nil, err
