@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/freshroot/freshroot/qemu-tests/vm"
+	"github.com/freshroot/freshroot/pkg/vm"
 )
 
 // tool is the program of this checkout, built as people build it.

@@ -4,9 +4,9 @@ import (
 	"os"
 	"testing"
 
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/freshroot/freshroot/qemu-tests/image"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
 	"github.com/google/go-cmp/cmp"
 )
 

@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"github.com/freshroot/freshroot/pkg/archive"
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/freshroot/freshroot/qemu-tests/image"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
 )
 
 // screen is a failure, and what its screen says: patterns, in their order. As lines are

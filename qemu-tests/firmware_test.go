@@ -7,9 +7,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/freshroot/freshroot/qemu-tests/image"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
 	"github.com/google/go-cmp/cmp"
 )
 

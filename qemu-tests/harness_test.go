@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/freshroot/freshroot/pkg/archive"
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/freshroot/freshroot/qemu-tests/image"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
+	"github.com/freshroot/freshroot/qemu-tests/vmtest"
 )
 
 // bootTime is far beyond what a boot takes under emulation on a busy machine.
@@ -192,7 +193,7 @@ func (m *machine) start(cmdline string) *session {
 	if c.Kernel != "" {
 		c.Cmdline = "console=ttyS0 panic=1 " + cmdline
 	}
-	return &session{m.t, ctx, vm.ForTest(m.t, c)}
+	return &session{m.t, ctx, vmtest.ForTest(m.t, c)}
 }
 
 // boot boots the machine and waits until it is off.

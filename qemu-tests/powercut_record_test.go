@@ -8,9 +8,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/freshroot/freshroot/qemu-tests/image"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
 	"github.com/freshroot/freshroot/qemu-tests/writelog"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/image"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
 	"github.com/freshroot/freshroot/qemu-tests/writelog"
 )
 

@@ -43,7 +43,10 @@ var rings = []struct {
 	},
 	{
 		"programs",
-		[]string{"dist", "pkg/archive", "pkg/esp", "pkg/image", "pkg/program", "initramfs", "cmd/freshroot"},
+		[]string{
+			"dist", "pkg/archive", "pkg/esp", "pkg/image", "pkg/program", "initramfs", "cmd/freshroot",
+			"pkg/vm",
+		},
 		nil,
 	},
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/freshroot/freshroot/pkg/archive"
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
 )
 
 var (

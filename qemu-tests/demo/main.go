@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/freshroot/freshroot/pkg/archive"
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/freshroot/freshroot/qemu-tests/image"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
 )
 
 const usage = `usage: demo [--shell [KERNEL_COMMAND_LINE]] [MODE...]

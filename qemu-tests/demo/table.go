@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
 )
 
 // row is what one boot found.

@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/freshroot/freshroot/qemu-tests/image"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
+	"github.com/freshroot/freshroot/qemu-tests/vmtest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -105,7 +106,7 @@ func start(t *testing.T, tree *guest.Tree, c vm.Config, sizeMiB int) *vm.VM {
 	t.Logf("image made in %v", time.Since(began))
 	c.Disks = []vm.Disk{{Path: disk}}
 	c.Cmdline = "console=ttyS0 panic=0 " + c.Cmdline
-	return vm.ForTest(t, c)
+	return vmtest.ForTest(t, c)
 }
 
 // finish waits until the guest is off, and returns its report.

@@ -12,13 +12,13 @@ import (
 func Attach(ctx context.Context, c Config) error {
 	args, err := c.machineArgs(accelerator(ctx, c), "stdio,id=console,mux=on,signal=off")
 	if err != nil {
-		return fmt.Errorf("start %s: %w", qemu, err)
+		return fmt.Errorf("start %s: %w", QEMU, err)
 	}
 	// In our process group, so that it may use the terminal.
-	cmd := exec.CommandContext(ctx, qemu, append(args, "-mon", "chardev=console")...)
+	cmd := exec.CommandContext(ctx, QEMU, append(args, "-mon", "chardev=console")...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("run %s: %w", qemu, err)
+		return fmt.Errorf("run %s: %w", QEMU, err)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Package vm boots virtual machines under QEMU and talks to their serial
-// console. It serves tests, the demo and the benchmark.
+// console, and over ports to programs in the guest.
 //
 // A machine is a q35 with a kernel given by path (or UEFI firmware), a serial
 // console, and as many disks as asked for, each behind its own controller. It

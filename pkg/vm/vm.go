@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// qemu is the emulator that machines run in.
-const qemu = "qemu-system-x86_64"
+// QEMU is the program that machines run in.
+const QEMU = "qemu-system-x86_64"
 
 // tailLines is how much console an error shows.
 const tailLines = 40
@@ -40,11 +40,11 @@ type VM struct {
 func Start(ctx context.Context, c Config) (*VM, error) {
 	args, err := c.args(accelerator(ctx, c))
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", qemu, err)
+		return nil, fmt.Errorf("start %s: %w", QEMU, err)
 	}
 	ours, theirs, err := socketPair()
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", qemu, err)
+		return nil, fmt.Errorf("start %s: %w", QEMU, err)
 	}
 	defer theirs.Close()
 
@@ -61,14 +61,14 @@ func Start(ctx context.Context, c Config) (*VM, error) {
 	v.cmd.ExtraFiles = []*os.File{theirs}
 	if err := v.start(c.Resume); err != nil {
 		ours.Close()
-		return nil, fmt.Errorf("start %s: %w", qemu, err)
+		return nil, fmt.Errorf("start %s: %w", QEMU, err)
 	}
 	return v, nil
 }
 
 // command prepares QEMU so that nothing of it can be left behind.
 func command(ctx context.Context, args []string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, qemu, args...)
+	cmd := exec.CommandContext(ctx, QEMU, args...)
 	// A group of its own keeps the terminal's signals away from the guest and
 	// lets kill reach helpers too.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -1,4 +1,4 @@
-package vm_test
+package vmtest_test
 
 import (
 	"context"
@@ -10,9 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/freshroot/freshroot/qemu-tests/image"
-	"github.com/freshroot/freshroot/qemu-tests/vm"
+	"github.com/freshroot/freshroot/qemu-tests/vmtest"
 )
 
 // shell is an init that gives a shell on the console, with a short prompt.
@@ -80,7 +81,7 @@ func TestDialogue(t *testing.T) {
 	var copied strings.Builder
 	c.Console = &copied
 	ctx := timeout(t)
-	v := vm.ForTest(t, c)
+	v := vmtest.ForTest(t, c)
 
 	expect(ctx, t, v, "GUEST-READY\n")
 	expect(ctx, t, v, `^\$ $`) // a prompt is no complete line
@@ -105,7 +106,7 @@ func TestDialogue(t *testing.T) {
 
 func TestRebootEndsMachine(t *testing.T) {
 	ctx := timeout(t)
-	v := vm.ForTest(t, config(t, "#!/bin/sh\nreboot -f\n"))
+	v := vmtest.ForTest(t, config(t, "#!/bin/sh\nreboot -f\n"))
 	if err := v.Wait(ctx); err != nil {
 		t.Error(err)
 	}
@@ -113,7 +114,7 @@ func TestRebootEndsMachine(t *testing.T) {
 
 func TestPanicIsNamed(t *testing.T) {
 	ctx := timeout(t)
-	v := vm.ForTest(t, config(t, "#!/bin/sh\nexit 3\n"))
+	v := vmtest.ForTest(t, config(t, "#!/bin/sh\nexit 3\n"))
 	_, err := v.Expect(ctx, "never printed")
 	if !errors.Is(err, vm.ErrPanic) {
 		t.Fatalf("Expect: %v, want ErrPanic", err)
@@ -147,7 +148,7 @@ func TestContextEndsMachine(t *testing.T) {
 func TestPowercut(t *testing.T) {
 	c := config(t, shell)
 	ctx := timeout(t)
-	v := vm.ForTest(t, c)
+	v := vmtest.ForTest(t, c)
 	expect(ctx, t, v, "GUEST-READY\n")
 	v.Powercut()
 	if err := v.Wait(ctx); err == nil || errors.Is(err, context.DeadlineExceeded) {
@@ -168,7 +169,7 @@ func TestDisks(t *testing.T) {
 		vm.Disk{Path: sparse(t), SectorSize: 4096, Serial: "four", ReadOnly: true},
 		vm.Disk{Path: sparse(t), SectorSize: 4096, Interface: vm.NVMe})
 	ctx := timeout(t)
-	v := vm.ForTest(t, c)
+	v := vmtest.ForTest(t, c)
 	expect(ctx, t, v, "GUEST-READY\n")
 	send(t, v, "echo classes $(cut -c3-6 /sys/bus/pci/devices/*/class) end")
 	got := " " + expect(ctx, t, v, "classes (.*)\n")
@@ -190,7 +191,7 @@ func TestAddDisk(t *testing.T) {
 	c := config(t, shell)
 	c.Hotplug = 1
 	ctx := timeout(t)
-	v := vm.ForTest(t, c)
+	v := vmtest.ForTest(t, c)
 	expect(ctx, t, v, "GUEST-READY\n")
 	send(t, v, `while ! grep -l 0x1042 /sys/bus/pci/devices/*/device; do :; done`)
 	if err := v.AddDisk(ctx, vm.Disk{Path: sparse(t)}); err != nil {
@@ -208,7 +209,7 @@ func TestResume(t *testing.T) {
 	c := config(t, shell)
 	c.Hotplug = 1
 	ctx := timeout(t)
-	v := vm.ForTest(t, c)
+	v := vmtest.ForTest(t, c)
 	expect(ctx, t, v, "GUEST-READY\n")
 	send(t, v, "here=before; while echo so far; do sleep 1; echo as $here; done")
 	expect(ctx, t, v, "so far\n")
@@ -219,7 +220,7 @@ func TestResume(t *testing.T) {
 	v.Kill()
 	c.Resume = saved
 	for range 2 {
-		v := vm.ForTest(t, c)
+		v := vmtest.ForTest(t, c)
 		expect(ctx, t, v, "as before\n")
 		if err := v.AddDisk(ctx, vm.Disk{Path: sparse(t)}); err != nil {
 			t.Error(err)
@@ -234,7 +235,7 @@ func TestResume(t *testing.T) {
 func TestBadArguments(t *testing.T) {
 	c := config(t, shell)
 	c.Disks = []vm.Disk{{Path: "/nonexistent.img"}}
-	v := vm.ForTest(t, c)
+	v := vmtest.ForTest(t, c)
 	_, err := v.Expect(timeout(t), "GUEST-READY")
 	if !errors.Is(err, vm.ErrExited) || !strings.Contains(err.Error(), "/nonexistent.img") {
 		t.Errorf("Expect: %v, want ErrExited and QEMU's complaint", err)
@@ -245,7 +246,7 @@ func TestIcount(t *testing.T) {
 	c := config(t, shell)
 	c.Icount, c.CPUs = true, 4
 	ctx := timeout(t)
-	v := vm.ForTest(t, c)
+	v := vmtest.ForTest(t, c)
 	expect(ctx, t, v, "GUEST-READY\n")
 	send(t, v, "echo $(nproc) CPUs")
 	if got := expect(ctx, t, v, "([0-9]+) CPUs\n"); got != "1" {
@@ -277,13 +278,13 @@ func TestFirmware(t *testing.T) {
 	}
 	c.Kernel, c.Initramfs, c.Cmdline = "", "", ""
 	c.Firmware, c.Disks = firmware, []vm.Disk{{Path: disk}}
-	expect(timeout(t), t, vm.ForTest(t, c), "BdsDxe: starting Boot")
+	expect(timeout(t), t, vmtest.ForTest(t, c), "BdsDxe: starting Boot")
 }
 
 // TestKVMOrNot boots with the accelerator that the package finds by trying.
 func TestKVMOrNot(t *testing.T) {
 	t.Setenv("FRESHROOT_KVM", "")
-	v := vm.ForTest(t, config(t, shell))
+	v := vmtest.ForTest(t, config(t, shell))
 	expect(timeout(t), t, v, "GUEST-READY\n")
 }
 
