@@ -31,6 +31,10 @@ type Config struct {
 	// as in the one that was saved.
 	Resume string
 
+	// Ports are the names of virtio-serial ports, in the guest
+	// /dev/virtio-ports/NAME. VM.Port is our end of each.
+	Ports []string
+
 	ExtraArgs []string  // appended to QEMU's command line
 	Console   io.Writer // gets a copy of the serial console as it comes
 }
@@ -69,13 +73,33 @@ type props map[string]any
 func (c Config) args(accel []string) ([]string, error) {
 	// Without signal=off a Ctrl-C sent to the guest would end QEMU.
 	a, err := c.machineArgs(accel, "stdio,id=console,signal=off")
+	a = append(a, c.portArgs()...)
 	// The monitor is a socket that QEMU inherits: nothing to name or remove.
 	a = append(a, "-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control")
 	if c.Resume != "" {
-		a = append(a, "-incoming", "fd:4")
+		a = append(a, "-incoming", fmt.Sprintf("fd:%d", firstPort+len(c.Ports)))
 	}
 	return a, err
 }
+
+// portArgs adds the ports, all on one controller, which are sockets as the monitor is.
+func (c Config) portArgs() []string {
+	if len(c.Ports) == 0 {
+		return nil
+	}
+	a := []string{"-device", controller("virtio-serial-pci", "ports").String()}
+	for i, name := range c.Ports {
+		id := "port" + strconv.Itoa(i)
+		port := props{"driver": "virtserialport", "bus": "ports.0", "chardev": id, "name": name}
+		a = append(a, "-chardev", fmt.Sprintf("socket,id=%s,fd=%d", id, firstPort+i),
+			"-device", port.String())
+	}
+	return a
+}
+
+// firstPort is the file descriptor of the first port in QEMU; the monitor is before it, and
+// what is resumed behind the last.
+const firstPort = 4
 
 // machineArgs returns the command line less the monitor; console is a character device.
 func (c Config) machineArgs(accel []string, console string) ([]string, error) {
@@ -127,11 +151,16 @@ func (c Config) bootArgs() []string {
 func (c Config) deviceArgs() ([]string, error) {
 	var a []string
 	for i, d := range c.Disks {
-		block, devices, err := d.objects("disk"+strconv.Itoa(i), "")
+		id := "disk" + strconv.Itoa(i)
+		block, devices, err := d.objects(id, "")
 		if err != nil {
 			return nil, err
 		}
-		a = append(a, "-blockdev", block.String())
+		if d.Volatile {
+			a = append(a, "-drive", d.volatileDrive(id))
+		} else {
+			a = append(a, "-blockdev", block.String())
+		}
 		for _, dev := range devices {
 			a = append(a, "-device", dev.String())
 		}

@@ -55,6 +55,21 @@ func TestArgs(t *testing.T) {
 				`"driver":"raw","file":{"driver":"file","filename":"a"},"read-only":false},` +
 				`"log":{"cache":{"no-flush":true},"driver":"file","filename":"l"},` +
 				`"node-name":"disk0"} -device {"drive":"disk0","driver":"virtio-blk-pci"}`},
+		{"part", "-blockdev",
+			Config{Disks: []Disk{{Path: "a", Offset: 512, Size: 1024, Discard: true}}},
+			`-blockdev {"cache":{"no-flush":true},"discard":"unmap","driver":"raw",` +
+				`"file":{"discard":"unmap","driver":"file","filename":"a"},"node-name":"disk0",` +
+				`"offset":512,"read-only":false,"size":1024} ` +
+				`-device {"drive":"disk0","driver":"virtio-blk-pci"}`},
+		{"volatile disk", "-drive",
+			Config{Disks: []Disk{{Path: "a,b", Format: "qcow2", Volatile: true}}},
+			"-drive if=none,snapshot=on,id=disk0,format=qcow2,file=a,,b " +
+				`-device {"drive":"disk0","driver":"virtio-blk-pci"}`},
+		{"ports", "-device", Config{Ports: []string{"a", "b"}},
+			`-device {"driver":"virtio-serial-pci","id":"ports"} -chardev socket,id=port0,fd=4 ` +
+				`-device {"bus":"ports.0","chardev":"port0","driver":"virtserialport","name":"a"} ` +
+				`-chardev socket,id=port1,fd=5 ` +
+				`-device {"bus":"ports.0","chardev":"port1","driver":"virtserialport","name":"b"}`},
 		{"hotplug", "-device", Config{Hotplug: 2},
 			`-device {"chassis":1,"driver":"pcie-root-port","id":"hotplug0"} ` +
 				`-device {"chassis":2,"driver":"pcie-root-port","id":"hotplug1"}`},
@@ -121,7 +136,9 @@ func TestDiskRefuses(t *testing.T) {
 		"sector size 1024":               {SectorSize: 1024},
 		"ahci has 512-byte sectors only": {SectorSize: 4096, Interface: AHCI},
 		"sdhci has no serial":            {Interface: SDHCI, Serial: "s"},
-		`unknown interface "floppy"`:     {Interface: "floppy"},
+		"volatile goes with no ReadOnly, Size, Discard, Throttle or Log": {Volatile: true, ReadOnly: true},
+		"a part of an image in the format qcow2":                         {Size: 512, Format: "qcow2"},
+		`unknown interface "floppy"`:                                     {Interface: "floppy"},
 	} {
 		disk.Path = "x.img"
 		_, err := Start(t.Context(), Config{Icount: true, Disks: []Disk{disk}})

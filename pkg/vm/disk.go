@@ -2,8 +2,10 @@ package vm
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
+	"strings"
 )
 
 // Interface is the bus a disk hangs on: each one needs another kernel driver and
@@ -34,6 +36,17 @@ type Disk struct {
 	// Log, if set, is a file, which must exist, that gets each write and each flush, for
 	// package writelog.
 	Log string
+
+	// Offset and Size make a disk of a part of the image, in bytes, multiples of 512.
+	// It is all of it if Size is zero.
+	Offset, Size int64
+
+	// Discard makes holes in the image of what the guest discards.
+	Discard bool
+
+	// Volatile keeps the image as it is: what the guest writes goes to a file
+	// without a name in TMPDIR, or /var/tmp, that ends with QEMU.
+	Volatile bool
 }
 
 // objects returns the block device and the guest devices, controller first, that
@@ -55,6 +68,9 @@ func (d Disk) objects(id, port string) (block props, devices []props, err error)
 // it, if there are to be any.
 func (d Disk) block() props {
 	file := props{"driver": "file", "filename": d.Path}
+	if d.Discard {
+		file["discard"] = "unmap"
+	}
 	if d.Throttle != "" {
 		file = props{"driver": "throttle", "throttle-group": d.Throttle, "file": file}
 	}
@@ -65,11 +81,23 @@ func (d Disk) block() props {
 		"cache": props{"no-flush": true},
 		"file":  file,
 	}
+	if d.Size != 0 {
+		image["offset"], image["size"] = d.Offset, d.Size
+	}
+	if d.Discard {
+		image["discard"] = "unmap"
+	}
 	if d.Log == "" {
 		return image
 	}
 	log := props{"driver": "file", "filename": d.Log, "cache": props{"no-flush": true}}
 	return props{"driver": "blklogwrites", "file": image, "log": log}
+}
+
+// volatileDrive is the drive in QEMU's older terms: only these have the snapshot.
+func (d Disk) volatileDrive(id string) string {
+	return "if=none,snapshot=on,id=" + id + ",format=" + cmp.Or(d.Format, "raw") +
+		",file=" + strings.ReplaceAll(d.Path, ",", ",,")
 }
 
 // check refuses what QEMU would accept silently or reject obscurely.
@@ -85,6 +113,12 @@ func (d Disk) check() error {
 	}
 	if d.Interface == SDHCI && d.Serial != "" {
 		return fmt.Errorf("%s has no serial", d.Interface)
+	}
+	if d.Volatile && (d.ReadOnly || d.Size != 0 || d.Discard || d.Throttle+d.Log != "") {
+		return errors.New("volatile goes with no ReadOnly, Size, Discard, Throttle or Log")
+	}
+	if d.Size != 0 && cmp.Or(d.Format, "raw") != "raw" {
+		return fmt.Errorf("a part of an image in the format %s", d.Format)
 	}
 	if d.devices("") == nil {
 		return fmt.Errorf("unknown interface %q", d.Interface)

@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -23,10 +24,13 @@ func (v *VM) AddDisk(ctx context.Context, d Disk) error {
 func (v *VM) addDisk(ctx context.Context, d Disk) error {
 	v.monitor.mu.Lock()
 	defer v.monitor.mu.Unlock()
-	if v.ports == 0 {
+	if v.hotplugs == 0 {
 		return fmt.Errorf("no hot-plug port is left")
 	}
-	block, devices, err := d.objects("disk"+strconv.Itoa(v.disks), hotplugPort(v.ports-1))
+	if d.Volatile {
+		return errors.New("a disk that is plugged in cannot be volatile")
+	}
+	block, devices, err := d.objects("disk"+strconv.Itoa(v.disks), hotplugPort(v.hotplugs-1))
 	if err != nil {
 		return err
 	}
@@ -38,7 +42,7 @@ func (v *VM) addDisk(ctx context.Context, d Disk) error {
 			return err
 		}
 	}
-	v.ports--
+	v.hotplugs--
 	v.disks++
 	return nil
 }
@@ -100,19 +104,38 @@ func (m *monitor) execute(name string, args props) error {
 	}
 }
 
-// socketPair connects us with QEMU. Our end is non-blocking, which is what makes
-// deadlines work on it.
-func socketPair() (ours, theirs *os.File, err error) {
+// socketPairs makes a pair for each name, or none.
+func socketPairs(names []string) (ours, theirs []*os.File, err error) {
+	for _, name := range names {
+		our, their, err := socketPair(name)
+		if err != nil {
+			closeAll(append(ours, theirs...))
+			return nil, nil, err
+		}
+		ours, theirs = append(ours, our), append(theirs, their)
+	}
+	return ours, theirs, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+// socketPair connects us with QEMU, for a purpose that names the files. Our end is
+// non-blocking, which is what makes deadlines work on it.
+func socketPair(name string) (ours, theirs *os.File, err error) {
 	fds, err := syscall.Socketpair(
 		syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("socketpair: %w", err)
 	}
-	theirs = os.NewFile(uintptr(fds[1]), "qmp of qemu")
+	theirs = os.NewFile(uintptr(fds[1]), name+" of qemu")
 	if err := syscall.SetNonblock(fds[0], true); err != nil {
 		theirs.Close()
 		syscall.Close(fds[0])
 		return nil, nil, fmt.Errorf("socketpair: %w", err)
 	}
-	return os.NewFile(uintptr(fds[0]), "qmp"), theirs, nil
+	return os.NewFile(uintptr(fds[0]), name), theirs, nil
 }

@@ -16,7 +16,7 @@ import (
 // read.
 func qmpServer(t *testing.T, greeting string, answers ...string) (*monitor, chan []string) {
 	t.Helper()
-	ours, theirs, err := socketPair()
+	ours, theirs, err := socketPair("qmp")
 	if err != nil {
 		t.Fatal(err)
 	}

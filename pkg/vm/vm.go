@@ -28,8 +28,10 @@ type VM struct {
 	stdin   io.Writer
 	stderr  *bytes.Buffer // read only after done
 	monitor *monitor
-	ports   int // hot-plug ports that are left
-	disks   int // disks so far, to name the next one
+	ports   []*os.File
+
+	hotplugs int // ports for disks that are left
+	disks    int // disks so far, to name the next one
 
 	done chan struct{} // closed when QEMU has gone and its output is read
 	exit error         // how it went; read only after done
@@ -42,29 +44,34 @@ func Start(ctx context.Context, c Config) (*VM, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", QEMU, err)
 	}
-	ours, theirs, err := socketPair()
+	ours, theirs, err := socketPairs(append([]string{"qmp"}, c.Ports...))
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", QEMU, err)
 	}
-	defer theirs.Close()
+	defer closeAll(theirs)
 
 	v := &VM{
-		cmd:     command(ctx, args),
-		console: newConsole(c.Console, outputLimit),
-		stderr:  new(bytes.Buffer),
-		monitor: newMonitor(ours),
-		ports:   c.Hotplug,
-		disks:   len(c.Disks),
-		done:    make(chan struct{}),
+		cmd:      command(ctx, args),
+		console:  newConsole(c.Console, outputLimit),
+		stderr:   new(bytes.Buffer),
+		monitor:  newMonitor(ours[0]),
+		ports:    ours[1:],
+		hotplugs: c.Hotplug,
+		disks:    len(c.Disks),
+		done:     make(chan struct{}),
 	}
 	v.cmd.Stdout, v.cmd.Stderr = v.console, v.stderr
-	v.cmd.ExtraFiles = []*os.File{theirs}
+	v.cmd.ExtraFiles = theirs
 	if err := v.start(c.Resume); err != nil {
-		ours.Close()
+		closeAll(ours)
 		return nil, fmt.Errorf("start %s: %w", QEMU, err)
 	}
 	return v, nil
 }
+
+// Port returns our end of the nth of Config.Ports. It takes deadlines; reading it ends
+// with the machine. The caller closes it.
+func (v *VM) Port(n int) *os.File { return v.ports[n] }
 
 // command prepares QEMU so that nothing of it can be left behind.
 func command(ctx context.Context, args []string) *exec.Cmd {
