@@ -45,7 +45,7 @@ var rings = []struct {
 		"programs",
 		[]string{
 			"dist", "pkg/archive", "pkg/esp", "pkg/image", "pkg/program", "initramfs", "cmd/freshroot",
-			"pkg/vm",
+			"pkg/vm", "pkg/directboot",
 		},
 		nil,
 	},
