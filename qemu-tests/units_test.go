@@ -14,6 +14,8 @@ import (
 var wants = map[string][]string{
 	"basic.target.wants":  {"freshroot-bless.service", "freshroot-try.service"},
 	"timers.target.wants": {"freshroot-log.timer", "freshroot-warn.timer"},
+
+	`dev-virtio\x2dports-org.freshroot.ci.device.wants`: {"freshroot-ci.service"},
 }
 
 // installUnits puts the units into a /usr and enables them.

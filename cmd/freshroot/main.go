@@ -72,7 +72,7 @@ Exit status: 0 if all went well, 1 if something failed or the answer is no,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		planCommand(), imageCommand(), initramfsCommand(), manCommand(),
+		planCommand(), imageCommand(), ciCommand(), initramfsCommand(), manCommand(),
 		blessCommand(), markBadCommand(), logCommand(), statusCommand(), listCommand(),
 		etcCommand(), factoryCommand(), keepCommand(), sysusersCommand(), tmpfilesCommand(),
 		resetCommand(), trashCommand(), rootsCommand(), homesCommand(),

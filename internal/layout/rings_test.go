@@ -24,7 +24,7 @@ var rings = []struct {
 		[]string{
 			"pkg/version", "pkg/subvol", "pkg/cmdline", "pkg/gpt", "pkg/kmod", "pkg/kmod/depmod", "pkg/volatile",
 			"pkg/words", "pkg/specifier", "pkg/dropin", "pkg/acl", "pkg/account", "pkg/tmpfiles", "pkg/sysusers",
-			"pkg/merge", "pkg/keep", "pkg/machineid", "pkg/reset",
+			"pkg/merge", "pkg/job", "pkg/keep", "pkg/machineid", "pkg/reset",
 			"pkg/bls", "pkg/uki", "pkg/golden/pam", "pkg/golden/rules", "pkg/golden/shipped", "pkg/sysusers/sha512crypt",
 			"pkg/source/compress",
 			"pkg/source/oci",
@@ -45,7 +45,7 @@ var rings = []struct {
 		"programs",
 		[]string{
 			"dist", "pkg/archive", "pkg/esp", "pkg/image", "pkg/program", "initramfs", "cmd/freshroot",
-			"pkg/vm", "pkg/directboot",
+			"pkg/vm", "pkg/directboot", "pkg/job/guest", "pkg/job/host", "pkg/job/parcel",
 		},
 		nil,
 	},
