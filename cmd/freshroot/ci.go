@@ -30,7 +30,7 @@ func ciCommand() *cobra.Command {
 		Use:   "ci",
 		Short: "Run a command in a virtual machine that boots an image",
 	}
-	c.AddCommand(ciRunCommand(), ciGuestCommand())
+	c.AddCommand(ciRunCommand(), ciGuestCommand(), ciInitCommand())
 	return group(c)
 }
 

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/freshroot/freshroot/pkg/job"
+	"github.com/freshroot/freshroot/pkg/job/host"
 	"github.com/freshroot/freshroot/pkg/job/parcel"
 	"github.com/freshroot/freshroot/pkg/vm"
 )
@@ -60,31 +59,17 @@ func (r *ciRun) parseCopies() (in, out []ciCopy, err error) {
 	return in, out, nil
 }
 
-// makeDisk makes the file that the guest sees as a disk with a serial.
-func (c *ciCopy) makeDisk(dir, serial string, fill func(*os.File) error) error {
-	c.disk = vm.Disk{Path: filepath.Join(dir, serial), Serial: serial}
-	f, err := os.Create(c.disk.Path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(fill(f), f.Close())
-}
-
 // makeDisks makes full disks for what goes to the guest, and empty ones for what comes.
-func makeDisks(ctx context.Context, dir string, in, out []ciCopy) error {
+func makeDisks(ctx context.Context, dir string, in, out []ciCopy) (err error) {
 	for i := range in {
-		err := in[i].makeDisk(dir, "freshroot-in"+strconv.Itoa(i), func(f *os.File) error {
-			return parcel.Pack(ctx, f, in[i].host)
-		})
-		if err != nil {
+		serial := "freshroot-in" + strconv.Itoa(i)
+		if in[i].disk, err = host.PackDisk(ctx, dir, serial, in[i].host); err != nil {
 			return fmt.Errorf("--copy-in: %w", err)
 		}
 	}
 	for i := range out {
-		err := out[i].makeDisk(dir, "freshroot-out"+strconv.Itoa(i), func(f *os.File) error {
-			return f.Truncate(outSize)
-		})
-		if err != nil {
+		serial := "freshroot-out" + strconv.Itoa(i)
+		if out[i].disk, err = host.EmptyDisk(dir, serial, outSize); err != nil {
 			return fmt.Errorf("--copy-out: %w", err)
 		}
 	}
@@ -94,12 +79,7 @@ func makeDisks(ctx context.Context, dir string, in, out []ciCopy) error {
 // unpackOut takes what the guest has made. What it has not made, it has said so.
 func unpackOut(ctx context.Context, list []ciCopy) error {
 	for _, c := range list {
-		f, err := os.Open(c.disk.Path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		err = parcel.Unpack(ctx, f, c.host, outSize)
+		err := host.UnpackDisk(ctx, c.disk, c.host, outSize)
 		if err != nil && !errors.Is(err, parcel.ErrEmpty) {
 			return fmt.Errorf("--copy-out: %w", err)
 		}

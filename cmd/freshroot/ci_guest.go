@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,18 +29,20 @@ and report to it. freshroot-ci.service runs this. In another machine it does not
 Exit status: 0 if the command was run, whatever its status, or there is nothing to do;
 1 if something went wrong, 2 for wrong usage.`,
 		Args: arguments(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return ciServe(c) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			path, err := guest.FindPort(job.Port)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // nobody to report to
+			} else if err != nil {
+				return fmt.Errorf("ci guest: %w", err)
+			}
+			return ciServe(c.Context(), path)
+		},
 	}
 }
 
-// ciServe runs the job, if there is somebody to report to.
-func ciServe(c *cobra.Command) error {
-	path, err := guest.FindPort(job.Port)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("ci guest: %w", err)
-	}
+// ciServe runs the job, and reports to a port.
+func ciServe(ctx context.Context, path string) error {
 	port, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("ci guest: %w", err)
@@ -54,7 +57,7 @@ func ciServe(c *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("ci guest: %w", err)
 	}
-	if err := guest.Serve(c.Context(), port, encoded); err != nil {
+	if err := guest.Serve(ctx, port, encoded); err != nil {
 		return fmt.Errorf("ci guest: %w", err)
 	}
 	return nil

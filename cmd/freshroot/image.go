@@ -27,7 +27,7 @@ func imageCommand() *cobra.Command {
 		Use:   "image",
 		Short: "Build disk images that boot, and look into them",
 	}
-	c.AddCommand(imageBuildCommand(), imageAddCommand(), imageInspectCommand(), imageVerifyCommand())
+	c.AddCommand(imageBuildCommand(), imageServeCommand(), imageAddCommand(), imageInspectCommand(), imageVerifyCommand())
 	return group(c)
 }
 
@@ -36,6 +36,7 @@ type imageBuild struct {
 	image.Options
 	fillFlags
 	bootFlags
+	builderFlags
 	format, size, espSize string
 	json, dryRun          bool
 }
@@ -49,6 +50,9 @@ func imageBuildCommand() *cobra.Command {
 and /var, which become the factory, as "freshroot factory build" does it. Kernel and
 initramfs come along, and this tool with its units.
 
+Who is not root builds it in a virtual machine, which needs QEMU, and a kernel that may
+be read.
+
 SIZEs are in bytes, or with K, M, G or T behind in powers of 1024.
 
 The same --seed and SOURCE_DATE_EPOCH give the same identifiers, names and tree.
@@ -60,6 +64,7 @@ Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 	}
 	b.fillFlags.add(c, 0)
 	b.bootFlags.add(c, 0)
+	b.builderFlags.add(c)
 	f := c.Flags()
 	f.StringVarP(&b.Output, "output", "o", "", "`FILE` to write")
 	f.BoolVar(&b.Force, "force", false, "replace a file that exists")
@@ -213,14 +218,11 @@ func (b *imageBuild) run(ctx context.Context, w io.Writer) error {
 		p.WriteText(w)
 		return nil
 	}
-	if err := needsRoot("building an image"); err != nil {
-		return err
-	}
 	result, err := b.with(ctx, func(ctx context.Context, src *source.Source, show image.Progress) (
 		image.Result, error,
 	) {
 		p.Fill.Progress = show
-		return image.Build(ctx, src, p)
+		return b.builderFlags.build(ctx, os.Stderr, src, p)
 	})
 	if err != nil {
 		return fmt.Errorf("build image %s: %w", b.Output, err)

@@ -45,7 +45,7 @@ var rings = []struct {
 		"programs",
 		[]string{
 			"dist", "pkg/archive", "pkg/esp", "pkg/image", "pkg/program", "initramfs", "cmd/freshroot",
-			"pkg/vm", "pkg/directboot", "pkg/job/guest", "pkg/job/host", "pkg/job/parcel",
+			"pkg/vm", "pkg/directboot", "pkg/job/guest", "pkg/job/host", "pkg/job/parcel", "pkg/job/helper",
 		},
 		nil,
 	},

@@ -41,6 +41,17 @@ type job struct {
 	program  string // what the builder calls the result
 }
 
+// CompileInit compiles the init from a checkout (empty: the current directory), for [Options]
+// and others that want one ready-made, and writes it to a file. Its errors are those that
+// [Build] has.
+func CompileInit(ctx context.Context, source, output string) error {
+	program, err := compileInit(ctx, source)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(output, program, 0o755)
+}
+
 // compileInit compiles the init.
 func compileInit(ctx context.Context, source string) ([]byte, error) {
 	return compileOurs(ctx, source, InitPackage)

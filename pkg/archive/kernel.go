@@ -87,3 +87,19 @@ func findKernels(root string) ([]Kernel, error) {
 	})
 	return kernels, nil
 }
+
+// Image returns the path of the kernel itself, where the packages of distributions have it:
+// in boot below the root directory, or beside the modules. It is one that can be read.
+func (k Kernel) Image(root string) (string, error) {
+	var failed []error
+	for _, image := range []string{
+		filepath.Join(root, "boot", "vmlinuz-"+k.Release), filepath.Join(k.Dir, "vmlinuz"),
+	} {
+		f, err := os.Open(image)
+		if err == nil {
+			return image, f.Close()
+		}
+		failed = append(failed, err)
+	}
+	return "", fmt.Errorf("find kernel %s: %w", k.Release, errors.Join(failed...))
+}

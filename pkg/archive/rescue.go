@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/u-root/mkuimage/ldd"
 	"github.com/u-root/mkuimage/uimage/builder"
 	"github.com/u-root/u-root/pkg/cpio"
 )
@@ -98,21 +97,20 @@ func addTool(ctx context.Context, files tree, source string) error {
 // addBtrfs adds the program btrfs of this machine with its libraries, where it has one
 // that runs there.
 func addBtrfs(files tree, r *Result) error {
-	btrfs, err := exec.LookPath("btrfs")
-	other := os.Getenv("GOARCH")
-	if err != nil || other != "" && other != runtime.GOARCH {
+	if other := os.Getenv("GOARCH"); other != "" && other != runtime.GOARCH {
 		return nil
 	}
-	libraries, err := ldd.List(btrfs)
-	if err != nil {
-		return fmt.Errorf("libraries of %s: %w", btrfs, err)
+	add, err := Program("btrfs")
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
 	}
 	r.Btrfs = true
-	for _, library := range libraries {
-		a := Addition{Host: library, Path: strings.TrimPrefix(library, "/")}
+	for _, a := range add {
 		if err := addFile(files, a); err != nil {
 			return err
 		}
 	}
-	return addFile(files, Addition{Host: btrfs, Path: "bin/btrfs"})
+	return nil
 }

@@ -35,25 +35,65 @@ type bootPartition struct {
 	id         uint32 // of the FAT
 }
 
+// bootable is what a boot partition is made of.
+type bootable struct {
+	arch         string
+	versions     []esp.Version
+	loader, stub esp.File // systemd's
+	warnings     []string
+}
+
+// ofPool is what a pool has to boot, of which a member is new. Both have to stay open while
+// it is used.
+func ofPool(top, member *os.File, usr subvol.Member, o BootOptions) (b bootable, err error) {
+	versions, skipped, err := esp.Versions(top, usr.Arch)
+	if err != nil {
+		return b, err
+	}
+	for _, s := range skipped {
+		b.warnings = append(b.warnings, fmt.Sprintf("%q is not for the boot loader: %s.", s.Entry, s.Reason))
+	}
+	for i := range versions {
+		if versions[i].Is(usr) {
+			versions[i].Options = o.Cmdline
+		}
+	}
+	b.arch, b.versions = usr.Arch, versions
+	b.loader, b.stub = esp.Programs(rootfs.FS(member), usr.Arch)
+	return b, nil
+}
+
 // fill makes the partition match a pool: what was in it comes from a directory, and the
 // whole of it is made anew. usr is the version that is new. It returns warnings.
 func (b bootPartition) fill(ctx context.Context, tree string, top *os.File, usr subvol.Member,
 	o BootOptions,
 ) (warnings []string, err error) {
-	dir, err := os.Open(tree)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
 	member, err := rootfs.OpenDir(top, usr.String())
 	if err != nil {
 		return nil, err
 	}
 	defer member.Close() // when all has been read
-	plan, warnings, err := planESP(dir, top, member, usr, o)
+	from, err := ofPool(top, member, usr, o)
+	if err != nil {
+		return nil, err
+	}
+	return b.fillWith(ctx, tree, from, o)
+}
+
+// fillWith is fill with what is bootable.
+func (b bootPartition) fillWith(ctx context.Context, tree string, from bootable, o BootOptions) (
+	warnings []string, err error,
+) {
+	plan, err := from.plan(tree, o)
+	warnings = append(from.warnings, plan.Warnings...)
 	if err != nil {
 		return warnings, err
 	}
+	dir, err := os.Open(tree)
+	if err != nil {
+		return warnings, err
+	}
+	defer dir.Close()
 	if err := plan.Apply(ctx, dir); err != nil {
 		return warnings, err
 	}
@@ -64,34 +104,24 @@ func (b bootPartition) fill(ctx context.Context, tree string, top *os.File, usr 
 		tree, b.id, espLabel)
 }
 
-// planESP says what makes a directory with the content of the partition match a pool, of
-// which a member is new.
-func planESP(dir, top, member *os.File, usr subvol.Member, o BootOptions) (
-	p esp.Plan, warnings []string, err error,
-) {
-	versions, skipped, err := esp.Versions(top, usr.Arch)
+// plan says what makes a directory with the content of the partition match. What the OS has
+// not of systemd's boot loader is taken from this machine.
+func (b bootable) plan(tree string, o BootOptions) (esp.Plan, error) {
+	state, err := esp.Look(os.DirFS(tree))
 	if err != nil {
-		return p, nil, err
+		return esp.Plan{}, err
 	}
-	for _, s := range skipped {
-		warnings = append(warnings, fmt.Sprintf("%q is not for the boot loader: %s.", s.Entry, s.Reason))
+	loader, stub := esp.Programs(os.DirFS("/usr"), b.arch)
+	if b.loader.Open != nil {
+		loader = b.loader
 	}
-	for i := range versions {
-		if versions[i].Is(usr) {
-			versions[i].Options = o.Cmdline
-		}
+	if b.stub.Open != nil {
+		stub = b.stub
 	}
-	state, err := esp.Look(os.DirFS(self(dir)))
-	if err != nil {
-		return p, warnings, err
-	}
-	// What the OS lacks of them, this machine may have.
-	loader, stub := esp.Programs(rootfs.FS(member), usr.Arch, os.DirFS("/usr"))
-	p, err = esp.Decide(state, versions, esp.Config{
-		Arch: usr.Arch, Style: cmp.Or(o.Style, state.UsedStyle()), Timeout: o.Timeout,
+	return esp.Decide(state, b.versions, esp.Config{
+		Arch: b.arch, Style: cmp.Or(o.Style, state.UsedStyle()), Timeout: o.Timeout,
 		Sign: o.Sign, Loader: loader, Stub: stub,
 	})
-	return p, append(warnings, p.Warnings...), err
 }
 
 // check makes sure that a directory fits into the partition.

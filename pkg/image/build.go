@@ -26,6 +26,12 @@ type Result struct {
 
 // Build makes an image as root, with a loop device. If it fails there is none.
 func Build(ctx context.Context, src *source.Source, p Plan) (Result, error) {
+	return p.build(ctx, func(f *os.File, r *Result) (int64, error) { return p.fill(ctx, f, src, r) })
+}
+
+// build makes the image around the partitions, which fill makes in their places. fill
+// returns the size that the pool has then.
+func (p Plan) build(ctx context.Context, fill func(f *os.File, r *Result) (int64, error)) (Result, error) {
 	result := Result{Output: p.Output}
 	raw, err := create(p.Output, p.Force)
 	if err != nil {
@@ -35,7 +41,7 @@ func Build(ctx context.Context, src *source.Source, p Plan) (Result, error) {
 	if err := raw.Truncate(p.Layout.Size); err != nil {
 		return result, err
 	}
-	size, err := p.fill(ctx, raw.File, src, &result)
+	size, err := fill(raw.File, &result)
 	if err != nil {
 		return result, err
 	}
@@ -88,9 +94,7 @@ func (p Plan) fill(ctx context.Context, f *os.File, src *source.Source, r *Resul
 	}
 	// Of two file systems with one UUID, as a seed makes them, mkfs refuses the second.
 	defer func() { err = errors.Join(err, device.DetachLoop(loop)) }()
-	err = program.Run(ctx, nil, "mkfs.btrfs", "-q", "-s", "4096", "-U", p.FSUUID,
-		"-L", volatile.PoolLabel, loop.Name())
-	if err != nil {
+	if err := makeBtrfs(ctx, loop.Name(), p.FSUUID); err != nil {
 		return 0, err
 	}
 	top, err := mount.Nowhere("btrfs", loop.Name(), "subvolid=5", "compress="+p.Compress)
@@ -106,6 +110,14 @@ func (p Plan) fill(ctx context.Context, f *os.File, src *source.Source, r *Resul
 	}
 	p.Fill.Progress.report("trim")
 	return p.shrink(top)
+}
+
+// mkfs is the program that makes the file system.
+const mkfs = "mkfs.btrfs"
+
+// makeBtrfs makes a file system on a device, or in a file.
+func makeBtrfs(ctx context.Context, path, uuid string) error {
+	return program.Run(ctx, nil, mkfs, "-q", "-s", "4096", "-U", uuid, "-L", volatile.PoolLabel, path)
 }
 
 // fillESP makes the EFI system partition of what is in the pool.

@@ -11,5 +11,6 @@
 // name before it is complete, and neither mounts nor loop devices are left when the
 // program ends in any way.
 //
-// It needs root, Linux 5.8, and mkfs.btrfs; qemu-img for other formats than raw.
+// It needs root, Linux 5.8, and mkfs.btrfs; qemu-img for other formats than raw. Machine
+// does without root: it has the part that needs it done by Serve, in a virtual machine.
 package image

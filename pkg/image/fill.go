@@ -36,7 +36,7 @@ type FillOptions struct {
 	Modules                     archive.Modules
 
 	Tool     string   // the program that becomes usr/bin/freshroot; "" for none
-	Progress Progress // may be nil
+	Progress Progress `json:"-"` // may be nil
 }
 
 // Progress is told what is being done: the name of a step, and how many bytes of how

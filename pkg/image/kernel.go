@@ -71,10 +71,11 @@ func (s *stage) addKernel(ctx context.Context) error {
 			return err
 		}
 	}
-	image, err := os.Open(filepath.Join(from, "boot", "vmlinuz-"+k.Release))
-	if errors.Is(err, fs.ErrNotExist) {
-		image, err = os.Open(filepath.Join(k.Dir, kernelFile))
+	file, err := k.Image(from)
+	if err != nil {
+		return err
 	}
+	image, err := os.Open(file)
 	if err != nil {
 		return err
 	}

@@ -44,9 +44,17 @@ func Run(ctx context.Context, env []string, name string, args ...string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("%s is missing: install %s: %w", name, packages[name], err)
+		return Missing(name, err)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
 	return &Error{name, strings.TrimSpace(string(out)), err}
+}
+
+// Missing adds to exec.ErrNotFound, and to no other error, which package has the program.
+func Missing(name string, err error) error {
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("%s is missing: install %s: %w", name, packages[name], err)
+	}
+	return err
 }

@@ -53,12 +53,14 @@ func (s *Source) identify() error {
 		return err
 	case info.IsDir():
 		return s.identifyDirectory()
+	case s.size > 0: // as was said
 	case !info.Mode().IsRegular():
 		return errors.New("it is a device or a pipe, and must be a file or a directory")
 	case info.Size() == 0:
 		return errors.New("it is empty")
+	default:
+		s.size = info.Size()
 	}
-	s.size = info.Size()
 	s.Kind, err = s.identifyFile()
 	return err
 }

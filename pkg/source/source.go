@@ -72,12 +72,19 @@ type Stats struct {
 
 // Open opens a source, and finds out what it is. The error says what was found, and
 // what is known.
-func Open(path string) (*Source, error) {
+func Open(path string) (*Source, error) { return open(path, 0) }
+
+// OpenPart opens a source that is the first size bytes of a file or a disk, whose size is
+// a multiple of that of a sector.
+func OpenPart(path string, size int64) (*Source, error) { return open(path, size) }
+
+// open opens a source of a size, or of that of the file if it is zero.
+func open(path string, size int64) (*Source, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{Path: path, file: f}
+	s := &Source{Path: path, file: f, size: size}
 	if err := s.identify(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("open source %q: %w", path, err)

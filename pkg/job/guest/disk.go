@@ -17,19 +17,27 @@ import (
 // sysBlock has a directory for each disk; those of virtio have a file with the serial.
 const sysBlock = "/sys/block"
 
-// openDisk opens the disk with a serial.
-func openDisk(serial string, flags int) (*os.File, error) {
+// DiskPath returns the path of the device of the disk with a serial, or fs.ErrNotExist.
+func DiskPath(serial string) (string, error) {
 	disks, err := os.ReadDir(sysBlock)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	for _, disk := range disks {
 		text, err := os.ReadFile(filepath.Join(sysBlock, disk.Name(), "serial"))
 		if err == nil && strings.TrimSpace(string(text)) == serial {
-			return os.OpenFile(filepath.Join("/dev", disk.Name()), flags, 0)
+			return filepath.Join("/dev", disk.Name()), nil
 		}
 	}
-	return nil, fmt.Errorf("disk %q: %w", serial, fs.ErrNotExist)
+	return "", fmt.Errorf("disk %q: %w", serial, fs.ErrNotExist)
+}
+
+func openDisk(serial string, flags int) (*os.File, error) {
+	path, err := DiskPath(serial)
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, flags, 0)
 }
 
 // copyIn takes a file or a directory from a disk. The host decides how large it is.

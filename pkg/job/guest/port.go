@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/freshroot/freshroot/pkg/device"
 )
 
 // sysfs has a directory for each virtio-serial port, with a file of its name.
@@ -31,4 +34,30 @@ func FindPort(name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("find port %q: %w", name, fs.ErrNotExist)
+}
+
+// portTime is how long a port may take that a machine is sure to have.
+const portTime = 30 * time.Second
+
+// WaitPort is FindPort for a machine that has the port: the kernel learns of it and of its
+// name a while after the driver is loaded.
+func WaitPort(name string) (string, error) {
+	events, err := device.Listen()
+	if err != nil {
+		return "", err
+	}
+	defer events.Close()
+	for {
+		path, err := FindPort(name)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return path, err
+		}
+		// Events that were lost may have been the port's: it is looked for again.
+		_, ok, waitErr := events.Next(portTime)
+		if waitErr != nil && !errors.Is(waitErr, device.ErrLost) {
+			return "", waitErr
+		} else if !ok && waitErr == nil {
+			return "", err
+		}
+	}
 }

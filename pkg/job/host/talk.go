@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/freshroot/freshroot/pkg/job"
@@ -37,17 +38,25 @@ func (t *talk) supervise(ctx context.Context, v *vm.VM) error {
 		if !errors.Is(err, io.EOF) {
 			return err
 		}
-		if ended := <-ended; ended != nil { // which knows why
-			return ended
-		}
-		return err
+		return off(v, <-ended) // which knows why
 	case err := <-ended:
-		v.Kill()                                       // ends the conversation;
-		if said := <-said; said == nil || err == nil { // what was said until then counts
-			return said
+		v.Kill() // ends the conversation; what was said until then counts
+		if <-said == nil {
+			return nil
 		}
+		return off(v, err)
+	}
+}
+
+// off says why a machine is off that has ended with an error, or without one, by itself.
+func off(v *vm.VM, err error) error {
+	if err != nil {
 		return err
 	}
+	const last = 40
+	lines := strings.SplitAfter(v.Output(), "\n")
+	return fmt.Errorf("it has switched itself off\nconsole, last %d lines:\n%s",
+		last, strings.Join(lines[max(0, len(lines)-last):], ""))
 }
 
 // talk leads the conversation to its end, when the result is complete.
@@ -131,9 +140,6 @@ func (t *talk) limit(d time.Duration, cause error) {
 func (t *talk) explain(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, ErrNotUp) {
 		return cause // of which the console tells nothing
-	}
-	if errors.Is(err, io.EOF) {
-		err = errors.New("it has switched itself off")
 	}
 	switch {
 	case errors.Is(err, ErrNotUp):
