@@ -40,7 +40,7 @@ func TestIntegrationRootless(t *testing.T) {
 			"--kernel-from", kernel.get(t).Dir, "--init", "init", "--modules", "virtio",
 			"--seed", "the same", "--compress", "none", "-o", output)
 		cmd.Dir = dir
-		cmd.Env = []string{"PATH=/usr/bin:/bin", "TMPDIR=" + filepath.Join(dir, "tmp"),
+		cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + filepath.Join(dir, "tmp"),
 			"SOURCE_DATE_EPOCH=1700000000", "FRESHROOT_KVM=" + os.Getenv("FRESHROOT_KVM")}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
 		if credential == nil {
