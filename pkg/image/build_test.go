@@ -253,8 +253,21 @@ func TestIntegrationKill(t *testing.T) {
 		if got := names(t, dir); got != "" {
 			t.Errorf("%s: left: %s", step, got)
 		}
-		if used := testfs.Run(t, "losetup", "-l", "-n", "-O", "BACK-FILE"); strings.Contains(used, dir) {
-			t.Errorf("%s: the loop device is left:\n%s", step, used)
+		waitForLoops(t, dir)
+	}
+}
+
+// waitForLoops waits until no loop device shows a file in a directory. The kernel unmounts
+// what a killed process has had behind its back, and others may look at the device.
+func waitForLoops(t *testing.T, dir string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for strings.Contains(testfs.Run(t, "losetup", "-l", "-n", "-O", "BACK-FILE"), dir) {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("a loop device for %s is left", dir)
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
