@@ -26,6 +26,7 @@ var rings = []struct {
 			"pkg/words", "pkg/specifier", "pkg/dropin", "pkg/acl", "pkg/account", "pkg/tmpfiles", "pkg/sysusers",
 			"pkg/merge", "pkg/job", "pkg/keep", "pkg/machineid", "pkg/reset",
 			"pkg/signature",
+			"pkg/efivar",
 			"pkg/bls", "pkg/uki", "pkg/golden/pam", "pkg/golden/rules", "pkg/golden/shipped", "pkg/sysusers/sha512crypt",
 			"pkg/source/compress",
 			"pkg/source/oci",
