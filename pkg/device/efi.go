@@ -2,6 +2,7 @@ package device
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,13 +56,37 @@ func DeleteVariable(efivars, name string) error {
 		return err
 	}
 	defer f.Close()
-	// The kernel protects all variables that it does not know against "rm -r". If that
-	// cannot be lifted, the removal says so.
-	fd := int(f.Fd())
+	unprotect(f)
+	return os.Remove(path)
+}
+
+// unprotect lifts the protection that the kernel gives to all variables that it does not
+// know, against "rm -r". If it cannot be lifted, what follows says so.
+func unprotect(variable *os.File) {
+	fd := int(variable.Fd())
 	if flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS); err == nil {
 		_ = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(flags&^immutable))
 	}
-	return os.Remove(path)
+}
+
+// WriteVariable writes a variable of the firmware, with its attributes in front of it. The
+// firmware takes all of it or nothing. efivars has to be mounted writable.
+func WriteVariable(efivars, name string, attributes uint32, value []byte) error {
+	path := efivars + "/" + name
+	if old, err := os.Open(path); err == nil {
+		unprotect(old)
+		old.Close()
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("write EFI variable: %w", err)
+	}
+	// The kernel calls the firmware with what one call writes.
+	_, err = f.Write(append(binary.LittleEndian.AppendUint32(nil, attributes), value...))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write EFI variable: %w", err)
+	}
+	return nil
 }
 
 // parsePartUUID decodes a variable: four bytes of attributes, and UTF-16.

@@ -40,3 +40,24 @@ func TestIntegrationVariable(t *testing.T) {
 		t.Errorf("read %q, %v", got, err)
 	}
 }
+
+// TestIntegrationWriteVariable writes one that is not there, and then one that is
+// protected.
+func TestIntegrationWriteVariable(t *testing.T) {
+	dir := testfs.Btrfs(t, 128)
+	const name = "BootOrder-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+	for _, value := range []string{"\x01\x00", "\x02\x00"} {
+		if err := device.WriteVariable(dir, name, 7, []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := device.ReadVariable(dir, name, 100)
+		if diff := cmp.Diff("\x07\x00\x00\x00"+value, string(got)); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+		testfs.Run(t, "chattr", "+i", filepath.Join(dir, name))
+	}
+	testfs.Run(t, "chattr", "-i", filepath.Join(dir, name))
+	if err := device.WriteVariable(filepath.Join(dir, "absent"), name, 7, nil); err == nil {
+		t.Error("written where there is no directory")
+	}
+}
