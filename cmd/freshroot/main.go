@@ -76,7 +76,7 @@ Exit status: 0 if all went well, 1 if something failed or the answer is no,
 		blessCommand(), markBadCommand(), logCommand(), statusCommand(), listCommand(),
 		etcCommand(), factoryCommand(), keepCommand(), sysusersCommand(), tmpfilesCommand(),
 		resetCommand(), trashCommand(), rootsCommand(), homesCommand(),
-		espCommand(), growCommand(),
+		espCommand(), growCommand(), installCommand(),
 	)
 	return cobraCommands(group(root))
 }

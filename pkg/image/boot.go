@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/disk"
 	"github.com/freshroot/freshroot/pkg/esp"
 	"github.com/freshroot/freshroot/pkg/rootfs"
@@ -147,6 +148,23 @@ func (b bootPartition) check(tree string) error {
 			"%d more than it has", need/mib+1, (need-size)/mib+1)
 	}
 	return nil
+}
+
+// separate makes the partition of a disk a device of its own, which done closes: mkfs.fat
+// wants a device for itself, and the disk is ours.
+func (b *bootPartition) separate() (done func() error, err error) {
+	info, err := b.image.Stat()
+	if err != nil || info.Mode()&os.ModeDevice == 0 {
+		return func() error { return nil }, err
+	}
+	loop, err := device.AttachLoop(b.image, device.Range{
+		Offset: b.extent.Offset, Size: b.extent.Size, SectorSize: b.sectorSize, Writable: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.image, b.extent.Offset = loop, 0
+	return func() error { return device.DetachLoop(loop) }, nil
 }
 
 // extract copies what is in the partition to a directory.

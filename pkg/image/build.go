@@ -26,7 +26,9 @@ type Result struct {
 
 // Build makes an image as root, with a loop device. If it fails there is none.
 func Build(ctx context.Context, src *source.Source, p Plan) (Result, error) {
-	return p.build(ctx, func(f *os.File, r *Result) (int64, error) { return p.fill(ctx, f, src, r) })
+	return p.build(ctx, func(f *os.File, r *Result) (int64, error) {
+		return p.fill(ctx, f, Unpacked(src, p.Fill), r)
+	})
 }
 
 // build makes the image around the partitions, which fill makes in their places. fill
@@ -82,7 +84,7 @@ func (p Plan) finish(ctx context.Context, raw *output) error {
 
 // fill makes the pool in its place in the image, and from it the EFI system partition. It
 // returns the size that the pool has then.
-func (p Plan) fill(ctx context.Context, f *os.File, src *source.Source, r *Result) (
+func (p Plan) fill(ctx context.Context, f *os.File, with Content, r *Result) (
 	size int64, err error,
 ) {
 	extent := p.Layout.Extents[poolPartition]
@@ -102,14 +104,20 @@ func (p Plan) fill(ctx context.Context, f *os.File, src *source.Source, r *Resul
 		return 0, err
 	}
 	defer top.Close()
-	if r.Filled, err = Fill(ctx, top, src, p.Fill); err != nil {
+	if r.Filled, err = with(ctx, top); err != nil {
 		return 0, err
 	}
 	if err := p.fillESP(ctx, f, top, r); err != nil {
 		return 0, fmt.Errorf("make boot partition: %w", err)
 	}
 	p.Fill.Progress.report("trim")
-	return p.shrink(top)
+	size, err = p.shrink(top)
+	if errors.Is(err, unix.EOPNOTSUPP) { // a disk; an image always can
+		r.Warnings = append(r.Warnings, "The disk cannot be told what is free on it: "+
+			"what the source has and the golden master has not may still be there.")
+		err = nil
+	}
+	return size, err
 }
 
 // mkfs is the program that makes the file system.
@@ -121,9 +129,14 @@ func makeBtrfs(ctx context.Context, path, uuid string) error {
 }
 
 // fillESP makes the EFI system partition of what is in the pool.
-func (p Plan) fillESP(ctx context.Context, f, top *os.File, r *Result) error {
+func (p Plan) fillESP(ctx context.Context, f, top *os.File, r *Result) (err error) {
 	p.Fill.Progress.report("make boot partition")
 	b := bootPartition{f, p.Layout.Extents[espPartition], p.Layout.SectorSize, p.ESPID}
+	done, err := b.separate()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
 	return withTree(func(tree string) error {
 		warnings, err := b.fill(ctx, tree, top, p.Fill.Usr, p.Boot)
 		r.Warnings = append(r.Warnings, warnings...)

@@ -122,8 +122,8 @@ func (p Plan) checkSizes() error {
 			"sectors of %d bytes: it has %d MiB at least", p.ESPSize/mib, p.Layout.SectorSize, least/mib)
 	}
 	if pool := p.Layout.Extents[poolPartition]; pool.Size < smallestPool {
-		return fmt.Errorf("the pool has %d MiB, and needs %d at least: give a larger --size, "+
-			"or a smaller --esp-size", pool.Size/mib, smallestPool/mib)
+		return fmt.Errorf("the pool has %d MiB, and needs %d at least: make the disk larger, "+
+			"or give a smaller --esp-size", pool.Size/mib, smallestPool/mib)
 	}
 	return nil
 }

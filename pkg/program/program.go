@@ -51,6 +51,16 @@ func Run(ctx context.Context, env []string, name string, args ...string) error {
 	return &Error{name, strings.TrimSpace(string(out)), err}
 }
 
+// Present makes sure that programs are there, before something is begun that needs them.
+func Present(names ...string) error {
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			return Missing(name, err)
+		}
+	}
+	return nil
+}
+
 // Missing adds to exec.ErrNotFound, and to no other error, which package has the program.
 func Missing(name string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) {

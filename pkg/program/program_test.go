@@ -33,6 +33,17 @@ func TestRunMissing(t *testing.T) {
 	}
 }
 
+func TestPresent(t *testing.T) {
+	if err := program.Present("sh", "cat"); err != nil {
+		t.Error(err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	err := program.Present("btrfs")
+	if !errors.Is(err, exec.ErrNotFound) || !strings.Contains(err.Error(), "install btrfs-progs") {
+		t.Errorf("a missing program: %v", err)
+	}
+}
+
 func TestRunStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

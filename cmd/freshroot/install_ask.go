@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/device"
+)
+
+// describeContents shows what is on a disk.
+func describeContents(w io.Writer, c device.Contents) {
+	words := []string{printable(c.Device), size(uint64(c.Size))}
+	if c.Model != "" {
+		words = append(words, printable(c.Model))
+	}
+	fmt.Fprintf(w, "%s: %s\n", strings.Join(words, ", "), describeSignatures(c.Part))
+	for _, p := range c.Parts {
+		fmt.Fprintf(w, "  %s, %s, %s %q: %s\n", printable(p.Device), size(uint64(p.Size)),
+			p.Type, p.Label, describeSignatures(p))
+	}
+}
+
+func describeSignatures(p device.Part) string {
+	if len(p.Signatures) == 0 {
+		return "nothing that is known"
+	}
+	return strings.Join(p.Signatures, ", ")
+}
+
+// allow makes sure that the contents of a disk may be lost.
+func (o *installOptions) allow(in io.Reader, w io.Writer, c device.Contents) error {
+	if !c.IsEmpty() && !o.wipe {
+		return errors.New("it is not empty: --wipe overwrites all of it")
+	}
+	if o.yes {
+		return nil
+	}
+	if f, isFile := in.(*os.File); !isFile || !isTerminal(f) || o.json {
+		return errors.New("nobody is there to be asked: --yes does it without")
+	}
+	name := filepath.Base(c.Device)
+	fmt.Fprintf(w, "All that is on it will be lost. To go on, type its name (%s): ", printable(name))
+	answer, err := bufio.NewReader(io.LimitReader(in, 1<<10)).ReadString('\n')
+	answer = strings.TrimSpace(answer)
+	if err == nil && answer != name && answer != c.Device && answer != "yes" {
+		err = errors.New("not confirmed, nothing was changed")
+	}
+	return err
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}

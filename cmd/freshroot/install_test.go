@@ -1,0 +1,267 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/gpt"
+)
+
+// loopDisk makes a disk of some MiB, with losetup's options.
+func loopDisk(t *testing.T, mib int64, options ...string) string {
+	t.Helper()
+	return loopOf(t, t.TempDir(), mib, options...)
+}
+
+// loopOf makes one whose file is in a directory.
+func loopOf(t *testing.T, dir string, mib int64, options ...string) string {
+	t.Helper()
+	testfs.Root(t)
+	path := filepath.Join(dir, "disk")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, mib<<20)); err != nil {
+		t.Fatal(err)
+	}
+	loop := strings.TrimSpace(testfs.Run(t, "losetup", append(options, "-f", "--show", path)...))
+	t.Cleanup(func() { testfs.Run(t, "losetup", "-d", loop) })
+	return loop
+}
+
+// with adds to arguments.
+func with(args []string, more ...string) []string { return append(slices.Clip(args), more...) }
+
+// installArgs are the flags for a small OS, and where its tree is.
+func installArgs(t *testing.T) (tree string, args []string) {
+	t.Helper()
+	small := smallOS(t, "1.0") // which begin with the source
+	return small[1], append([]string{"install", "--esp-size", "40M", "--yes"}, small[2:]...)
+}
+
+// TestIntegrationInstall installs a directory, and then over it what a server has.
+func TestIntegrationInstall(t *testing.T) {
+	tree, args := installArgs(t)
+	disk := loopDisk(t, 400)
+	out, err := run(t, with(args, "--usr", tree, disk)...)
+	if err != nil || !strings.HasSuffix(out, disk+" boots usr:org.example.os:x86-64:1.0 with Linux 6.1\n") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if out, err := run(t, with(args, "--usr", tree, disk)...); err == nil || !strings.Contains(err.Error(), "--wipe") {
+		t.Errorf("a disk with an OS: %v\n%s", err, out)
+	}
+
+	tar := filepath.Join(t.TempDir(), "os.tar")
+	testfs.Run(t, "tar", "-C", tree, "-cf", tar, "etc", "usr")
+	content, err := os.ReadFile(tar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(tar))))
+	defer server.Close()
+	sum := sha256.Sum256(content)
+	out, err = run(t, with(args, "--from", server.URL+"/os.tar", "--sha256", hex.EncodeToString(sum[:]),
+		"--wipe", "--json", disk)...)
+	var got installed
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &got)); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got.Output != disk || got.Usr != "usr:org.example.os:x86-64:1.0" || len(got.Disk.Parts) != 2 {
+		t.Errorf("got %+v", got)
+	}
+	d := device.ReadDisk(disk)
+	if len(d.Partitions) != 2 || !d.Partitions[1].GrowFS || d.Partitions[1].UUID == "" {
+		t.Errorf("the disk is %+v", d)
+	}
+	if out := testfs.Run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
+		t.Error(out)
+	}
+}
+
+// TestIntegrationInstallFails lets it fail when the disk is wiped already: nothing may be
+// left that boots, nor a loop device.
+func TestIntegrationInstallFails(t *testing.T) {
+	tree, args := installArgs(t)
+	server := httptest.NewServer(http.FileServer(http.Dir(tree)))
+	defer server.Close()
+	disk := loopDisk(t, 400)
+	testfs.Run(t, "sgdisk", "-n1:1M:0", disk)
+	for name, tc := range map[string]struct {
+		want string
+		args []string
+	}{
+		"not there":    {"404 Not Found", []string{"--from", server.URL + "/nope"}},
+		"other digest": {"its SHA-256 is", []string{"--from", server.URL + "/initramfs", "--sha256", strings.Repeat("0", 64)}},
+		"no source":    {"it is nothing that is known", []string{"--from", server.URL + "/initramfs"}},
+		"no server":    {"unsupported protocol scheme", []string{"--from", "gopher://localhost"}},
+	} {
+		out, err := run(t, with(args, append(tc.args, "--wipe", disk)...)...)
+		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "nothing on it that boots") {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if d := device.ReadDisk(disk); !errors.Is(d.Err, gpt.ErrNoTable) {
+			t.Errorf("%s: the disk is %+v", name, d)
+		}
+		if out := testfs.Run(t, "losetup", "-n", "-O", "NAME", "-j", disk); out != "" {
+			t.Errorf("%s: loop devices are left: %s", name, out)
+		}
+	}
+}
+
+// TestIntegrationInstallBroken installs to a disk that fails when it is written to for a
+// while: its file cannot grow any more.
+func TestIntegrationInstallBroken(t *testing.T) {
+	tree, args := installArgs(t)
+	noise := make([]byte, 40<<20)
+	rand.New(rand.NewSource(1)).Read(noise)
+	if err := os.WriteFile(filepath.Join(tree, "usr/lib/noise"), noise, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	disk := loopOf(t, testfs.Tmpfs(t, "size=30m"), 400)
+	out, err := run(t, with(args, "--usr", tree, disk)...)
+	if err == nil || !strings.Contains(err.Error(), "input/output error") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if d := device.ReadDisk(disk); !errors.Is(d.Err, gpt.ErrNoTable) {
+		t.Errorf("the disk is %+v", d)
+	}
+	if out := testfs.Run(t, "losetup", "-n", "-O", "NAME", "-j", disk); out != "" {
+		t.Errorf("loop devices are left: %s", out)
+	}
+}
+
+// TestInstallRefuses must not change a byte.
+func TestInstallRefuses(t *testing.T) {
+	tree, args := installArgs(t)
+	disk, small := loopDisk(t, 300), loopDisk(t, 100)
+	readOnly, full := loopDisk(t, 300, "-r"), loopDisk(t, 300)
+	testfs.Run(t, "mkfs.btrfs", "-q", full)
+	held := loopDisk(t, 300)
+	holder, err := device.OpenExclusive(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	for name, tc := range map[string]struct {
+		want string
+		args []string
+	}{
+		"in use":       {held + " is in use", []string{"--usr", tree, held}},
+		"read-only":    {"read-only", []string{"--usr", tree, readOnly}},
+		"too small":    {"has 100.0 MiB: the pool has 58 MiB, and needs 256", []string{"--usr", tree, small}},
+		"too small 2":  {"77 MiB too small", []string{"--usr", tree, "--esp-size", "175M", small}},
+		"not empty":    {"it is not empty: --wipe overwrites", []string{"--usr", tree, full}},
+		"not a disk":   {"is no block device", []string{"--usr", tree, filepath.Join(tree, "initramfs")}},
+		"not there":    {"no such file", []string{"--usr", tree, "/dev/nonexistent"}},
+		"not a source": {"os-release", []string{"--usr", filepath.Join(tree, "usr/lib/os-release"), disk}},
+		"nobody":       {"--yes does it without", []string{"--usr", tree, "--yes=false", disk}},
+	} {
+		out, err := run(t, with(args, tc.args...)...)
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q\n%s", name, err, tc.want, out)
+		}
+	}
+	if out, err := run(t, "install", "--from-running", disk); !errors.Is(err, errNotBooted) {
+		t.Errorf("not a system of ours: %v\n%s", err, out)
+	}
+	path := os.Getenv("PATH")
+	t.Setenv("PATH", "")
+	out, err := run(t, with(args, "--usr", tree, disk)...)
+	if err == nil || !strings.Contains(err.Error(), "install btrfs-progs") {
+		t.Errorf("without programs: %v\n%s", err, out)
+	}
+	t.Setenv("PATH", path)
+	if raw, err := os.ReadFile(disk); err != nil || strings.Trim(string(raw), "\x00") != "" {
+		t.Errorf("the disk was written to, %v", err)
+	}
+	for _, args := range [][]string{
+		{"--usr", tree}, {"/dev/null"}, {"--usr", tree, "--from-running", disk}, {"--from-running", "--version", "1", disk},
+		{"--usr", tree, "--sha256", "0", disk}, {"--usr", tree, disk}, {"--usr", tree, "--vendor", "a", "--version", "1",
+			"--esp-size", "x", disk},
+	} {
+		var usage usageError
+		if out, err := run(t, append([]string{"install", "--no-tool"}, args...)...); !errors.As(err, &usage) {
+			t.Errorf("%q: %v\n%s", args, err, out)
+		}
+	}
+}
+
+// TestInstallAsks types answers on a terminal.
+func TestInstallAsks(t *testing.T) {
+	master, terminal := newTerminal(t)
+	c := device.Contents{Part: device.Part{Device: "/dev/sdb"}}
+	for answer, want := range map[string]string{
+		"sdb": "", "/dev/sdb": "", "yes": "", "": "not confirmed", "y": "not confirmed", "sda": "not confirmed",
+		"\x04": "EOF",
+	} {
+		if answer != "\x04" { // which ends the input without a line
+			answer += "\n"
+		}
+		if _, err := master.WriteString(answer); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		err := (&installOptions{}).allow(terminal, &out, c)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", answer, err, want)
+		}
+		if !strings.Contains(out.String(), "type its name (sdb)") {
+			t.Errorf("asked with %q", out.String())
+		}
+	}
+}
+
+// newTerminal makes a pseudo terminal (pty(7)).
+func newTerminal(t *testing.T) (master, terminal *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close() })
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { terminal.Close() })
+	return master, terminal
+}
+
+// TestDescribeContents shows names that could play tricks quoted.
+func TestDescribeContents(t *testing.T) {
+	var out strings.Builder
+	describeContents(&out, device.Contents{
+		Part: device.Part{Device: "/dev/sdb", Size: 32 << 30, Signatures: []string{"GPT"}}, Model: "Disk \x1b[2J",
+		Parts: []device.Part{
+			{Device: "/dev/sdb1", Size: 512 << 20, Type: "EFI system", Label: "esp", Signatures: []string{"vfat"}},
+			{Device: "/dev/sdb2", Size: 31 << 30, Type: "Linux data", Label: "\a"},
+		},
+	})
+	const want = `/dev/sdb, 32.0 GiB, "Disk \x1b[2J": GPT
+  /dev/sdb1, 512.0 MiB, EFI system "esp": vfat
+  /dev/sdb2, 31.0 GiB, Linux data "\a": nothing that is known
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
