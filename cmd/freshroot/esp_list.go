@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/freshroot/freshroot/pkg/esp"
+	"github.com/freshroot/freshroot/pkg/units"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -56,7 +57,7 @@ func (r espResult) print(w io.Writer, dryRun bool) error {
 	case len(r.plan.Ops) == 0:
 		_, err = fmt.Fprintf(w, "%s matches the pool\n", r.ESP)
 	case dryRun:
-		_, err = fmt.Fprintf(w, "%s free space needed on %s\n", kib(r.plan.Bytes), r.ESP)
+		_, err = fmt.Fprintf(w, "%s free space needed on %s\n", units.Bytes(r.plan.Bytes), r.ESP)
 	default:
 		_, err = fmt.Fprintf(w, "%s matches the pool now\n", r.ESP)
 	}

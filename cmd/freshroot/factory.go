@@ -13,6 +13,7 @@ import (
 	"github.com/freshroot/freshroot/pkg/factory"
 	"github.com/freshroot/freshroot/pkg/golden"
 	"github.com/freshroot/freshroot/pkg/golden/rules"
+	"github.com/freshroot/freshroot/pkg/units"
 )
 
 // factoryCommand is for who makes images; the init copies a factory without it.
@@ -119,9 +120,9 @@ func (o factoryBuildOptions) print(w io.Writer, plan *golden.Plan, stats factory
 	}
 	if !o.dryRun {
 		fmt.Fprintf(w, "copied %d directories, %d files, %d others, %s\n",
-			stats.Dirs, stats.Files+stats.Links, stats.Others, kib(stats.Bytes))
+			stats.Dirs, stats.Files+stats.Links, stats.Others, units.Bytes(stats.Bytes))
 	}
-	fmt.Fprintf(w, "dropped %d paths, %s\n", dropped, kib(plan.Dropped))
+	fmt.Fprintf(w, "dropped %d paths, %s\n", dropped, units.Bytes(plan.Dropped))
 }
 
 // printable is a name from a disk, quoted if it could play tricks on a terminal.
@@ -131,8 +132,6 @@ func printable(name string) string {
 	}
 	return name
 }
-
-func kib(bytes int64) string { return fmt.Sprintf("%d KiB", (bytes+1023)/1024) }
 
 // sourceDateEpoch is the time that builders of packages and images ask for, or zero.
 func sourceDateEpoch() (time.Time, error) {

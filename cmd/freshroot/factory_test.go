@@ -46,14 +46,14 @@ write  usr/lib/tmpfiles.d/freshroot-factory.conf: 4 lines that copy from the fac
 write  usr/lib/sysusers.d/00-freshroot-factory.conf: 2 users and groups with their numbers
 `
 	out, err := run(t, "factory", "build", "--dry-run", dir)
-	if diff := cmp.Diff(changes+"dropped 2 paths, 1 KiB\n", out); diff != "" || err != nil {
+	if diff := cmp.Diff(changes+"dropped 2 paths, 14 bytes\n", out); diff != "" || err != nil {
 		t.Errorf("dry run: %v (-want +got):\n%s", err, diff)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "usr/share")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a dry run has made a factory: %v", err)
 	}
 	out, err = run(t, "factory", "build", "--verbose", dir)
-	want := changes + "copied 3 directories, 5 files, 0 others, 1 KiB\ndropped 2 paths, 1 KiB\n"
+	want := changes + "copied 3 directories, 5 files, 0 others, 66 bytes\ndropped 2 paths, 14 bytes\n"
 	if diff := cmp.Diff(want, out); diff != "" || err != nil {
 		t.Errorf("build: %v (-want +got):\n%s", err, diff)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/gpt"
 	"github.com/freshroot/freshroot/pkg/subvol"
+	"github.com/freshroot/freshroot/pkg/units"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -160,7 +161,7 @@ func (o growOptions) growPartition(path string, p volatile.Partition, g *growth)
 		return err
 	case plan.New.Size < btrfs.LeastSize:
 		return fmt.Errorf("%s would have %s: the kernel resizes no btrfs of less than %s",
-			p.Device, size(uint64(plan.New.Size)), size(btrfs.LeastSize))
+			p.Device, units.Bytes(plan.New.Size), units.Bytes(int64(btrfs.LeastSize)))
 	}
 	g.Partition.After = plan.New.Size
 	if o.dryRun {
@@ -188,11 +189,11 @@ func (g growth) print(w io.Writer, dryRun bool) {
 		change := "stays"
 		switch {
 		case r.Before != r.After && dryRun:
-			change = "would become " + size(uint64(r.After))
+			change = "would become " + units.Bytes(r.After)
 		case r.Before != r.After:
-			change = "is now " + size(uint64(r.After))
+			change = "is now " + units.Bytes(r.After)
 		}
-		fmt.Fprintf(w, "%-12s %s: %s\n", title, size(uint64(r.Before)), change)
+		fmt.Fprintf(w, "%-12s %s: %s\n", title, units.Bytes(r.Before), change)
 	}
 	fmt.Fprintf(w, "%-12s %s\n", "pool", printable(g.Device))
 	row("partition", g.Partition)

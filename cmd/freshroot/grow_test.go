@@ -26,13 +26,13 @@ func TestIntegrationGrow(t *testing.T) {
 		if err := os.Truncate(disk, 200*mib); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := run(t, "grow", "--arch", "x86-64", disk); err == nil || !strings.Contains(err.Error(), "no btrfs of less than 256.0 MiB") {
+		if _, err := run(t, "grow", "--arch", "x86-64", disk); err == nil || !strings.Contains(err.Error(), "no btrfs of less than 256 MiB") {
 			t.Errorf("too small to grow: %v", err)
 		}
 		if err := os.Truncate(disk, 400*mib); err != nil {
 			t.Fatal(err)
 		}
-		const would = "file system  158.0 MiB: would become 398.0 MiB\n"
+		const would = "file system  158 MiB: would become 398 MiB\n"
 		out, err := run(t, "grow", "--arch", "x86-64", "--dry-run", disk)
 		if err != nil || !strings.HasSuffix(out, would) {
 			t.Errorf("%v\n%s", err, out)
@@ -94,7 +94,7 @@ func TestIntegrationGrowFileSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := run(t, "grow", disk)
-	if err != nil || !strings.Contains(out, "file system  128.0 MiB: is now 300.0 MiB") {
+	if err != nil || !strings.Contains(out, "file system  128 MiB: is now 300 MiB") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
@@ -106,8 +106,8 @@ func TestGrowthText(t *testing.T) {
 		"/dev/vda: grow partition 2: " + gpt.ErrNoRoom.Error() + ": partition 3 is behind it"}
 	g.print(&out, false)
 	const want = `pool         /dev/vda2
-partition    300.0 MiB: stays
-file system  200.0 MiB: is now 300.0 MiB
+partition    300 MiB: stays
+file system  200 MiB: is now 300 MiB
 because      /dev/vda: grow partition 2: no room: partition 3 is behind it
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {

@@ -19,6 +19,7 @@ import (
 	"github.com/freshroot/freshroot/pkg/image"
 	"github.com/freshroot/freshroot/pkg/source"
 	"github.com/freshroot/freshroot/pkg/subvol"
+	"github.com/freshroot/freshroot/pkg/units"
 )
 
 // imageCommand is for who makes images.
@@ -255,7 +256,7 @@ func printResult(w io.Writer, r image.Result, asJSON bool) error {
 		fmt.Fprintf(w, "warning: %s\n", warning)
 	}
 	_, err := fmt.Fprintf(w, "%s: %s, %s with Linux %s\n",
-		r.Output, size(uint64(r.Size)), r.Usr, r.Kernel)
+		r.Output, units.Bytes(r.Size), r.Usr, r.Kernel)
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/freshroot/freshroot/pkg/image"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/subvol"
+	"github.com/freshroot/freshroot/pkg/units"
 )
 
 func imageInspectCommand() *cobra.Command {
@@ -150,9 +151,9 @@ func (i imageInfo) print(w io.Writer) error {
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(w, "%-10s %s\n", what, fmt.Sprintf(format, args...))
 	}
-	line("disk", "%s, GPT %s, sectors of %d bytes", size(uint64(i.Size)), i.GUID, i.SectorSize)
+	line("disk", "%s, GPT %s, sectors of %d bytes", units.Bytes(i.Size), i.GUID, i.SectorSize)
 	for _, p := range i.Partitions {
-		line("partition", "%d %q, %s, %s", p.Number, p.Label, p.Type, size(uint64(p.Size)))
+		line("partition", "%d %q, %s, %s", p.Number, p.Label, p.Type, units.Bytes(p.Size))
 	}
 	for _, e := range i.Entries {
 		line("entry", "%s: %s:%s %s", printable(e.Path), printable(e.Vendor), printable(e.Version),

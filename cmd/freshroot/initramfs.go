@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/archive"
+	"github.com/freshroot/freshroot/pkg/units"
 )
 
 // initramfsCommand returns "freshroot initramfs".
@@ -230,17 +231,15 @@ func summary(r archive.Result) string {
 	}
 	rescue := ""
 	if r.RescueSize > 0 {
-		rescue = fmt.Sprintf(", rescue %.2f MB", megabytes(r.RescueSize))
+		rescue = ", rescue " + units.Bytes(r.RescueSize)
 	}
-	text := fmt.Sprintf("%s: %.2f MB, init %.2f MB%s and %s %.2f MB before compression",
-		r.Output, megabytes(r.Size), megabytes(r.InitSize), rescue, what, megabytes(r.ModulesSize))
+	text := fmt.Sprintf("%s: %s, init %s%s and %s %s before compression",
+		r.Output, units.Bytes(r.Size), units.Bytes(r.InitSize), rescue, what, units.Bytes(r.ModulesSize))
 	if r.RescueSize > 0 && !r.Btrfs {
 		text += "\nwithout btrfs: install btrfs-progs to have it in there"
 	}
 	return text
 }
-
-func megabytes(n int64) float64 { return float64(n) / 1e6 }
 
 func initramfsInspectCommand() *cobra.Command {
 	var asJSON bool

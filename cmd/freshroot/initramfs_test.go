@@ -77,8 +77,8 @@ func TestInitramfsBuildAndInspect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "freshroot-6.1-test.cpio: 0.00 MB, init 0.00 MB and " +
-		"2 modules of 6.1-test 0.00 MB before compression\n"
+	want := "freshroot-6.1-test.cpio: 1.8 KiB, init 10 bytes and " +
+		"2 modules of 6.1-test 18 bytes before compression\n"
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
@@ -195,7 +195,7 @@ func TestSourceDate(t *testing.T) {
 
 func TestInitramfsSummary(t *testing.T) {
 	r := archive.Result{Output: "out", Size: 3e6, InitSize: 2e6, RescueSize: 1e6}
-	const want = "out: 3.00 MB, init 2.00 MB, rescue 1.00 MB and no modules 0.00 MB before compression"
+	const want = "out: 2.8 MiB, init 1.9 MiB, rescue 976 KiB and no modules 0 bytes before compression"
 	const without = "\nwithout btrfs: install btrfs-progs to have it in there"
 	if diff := cmp.Diff(want+without, summary(r)); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)

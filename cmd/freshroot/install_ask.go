@@ -12,17 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/units"
 )
 
 // describeContents shows what is on a disk.
 func describeContents(w io.Writer, c device.Contents) {
-	words := []string{printable(c.Device), size(uint64(c.Size))}
+	words := []string{printable(c.Device), units.Bytes(c.Size)}
 	if c.Model != "" {
 		words = append(words, printable(c.Model))
 	}
 	fmt.Fprintf(w, "%s: %s\n", strings.Join(words, ", "), describeSignatures(c.Part))
 	for _, p := range c.Parts {
-		fmt.Fprintf(w, "  %s, %s, %s %q: %s\n", printable(p.Device), size(uint64(p.Size)),
+		fmt.Fprintf(w, "  %s, %s, %s %q: %s\n", printable(p.Device), units.Bytes(p.Size),
 			p.Type, p.Label, describeSignatures(p))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/freshroot/freshroot/pkg/image"
 	"github.com/freshroot/freshroot/pkg/source"
 	"github.com/freshroot/freshroot/pkg/subvol"
+	"github.com/freshroot/freshroot/pkg/units"
 )
 
 // check finds mistakes in the flags.
@@ -66,7 +67,7 @@ func (o *installOptions) plan(path string, c device.Contents) (p image.Plan, err
 	}
 	p, err = image.NewPlan(options)
 	if err != nil {
-		return p, fmt.Errorf("%s has %s: %w", path, size(uint64(c.Size)), err)
+		return p, fmt.Errorf("%s has %s: %w", path, units.Bytes(c.Size), err)
 	}
 	return p, nil
 }

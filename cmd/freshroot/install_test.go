@@ -161,7 +161,7 @@ func TestInstallRefuses(t *testing.T) {
 	}{
 		"in use":       {held + " is in use", []string{"--usr", tree, held}},
 		"read-only":    {"read-only", []string{"--usr", tree, readOnly}},
-		"too small":    {"has 100.0 MiB: the pool has 58 MiB, and needs 256", []string{"--usr", tree, small}},
+		"too small":    {"has 100 MiB: the pool has 58 MiB, and needs 256", []string{"--usr", tree, small}},
 		"too small 2":  {"77 MiB too small", []string{"--usr", tree, "--esp-size", "175M", small}},
 		"not empty":    {"it is not empty: --wipe overwrites", []string{"--usr", tree, full}},
 		"not a disk":   {"is no block device", []string{"--usr", tree, filepath.Join(tree, "initramfs")}},
@@ -257,9 +257,9 @@ func TestDescribeContents(t *testing.T) {
 			{Device: "/dev/sdb2", Size: 31 << 30, Type: "Linux data", Label: "\a"},
 		},
 	})
-	const want = `/dev/sdb, 32.0 GiB, "Disk \x1b[2J": GPT
-  /dev/sdb1, 512.0 MiB, EFI system "esp": vfat
-  /dev/sdb2, 31.0 GiB, Linux data "\a": nothing that is known
+	const want = `/dev/sdb, 32 GiB, "Disk \x1b[2J": GPT
+  /dev/sdb1, 512 MiB, EFI system "esp": vfat
+  /dev/sdb2, 31 GiB, Linux data "\a": nothing that is known
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

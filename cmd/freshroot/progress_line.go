@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/freshroot/freshroot/pkg/units"
 )
 
 // progressLine shows on a terminal what is being done, in one line that is written over, and
@@ -66,8 +68,8 @@ func amount(done, total int64) string {
 	case done == 0:
 		return ""
 	case total == 0:
-		return ", " + size(uint64(done))
+		return ", " + units.Bytes(done)
 	}
-	return fmt.Sprintf(", %s of %s, %d %%", size(uint64(done)), size(uint64(total)),
+	return fmt.Sprintf(", %s of %s, %d %%", units.Bytes(done), units.Bytes(total),
 		percent(uint64(min(done, total)), uint64(total)))
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/btrfs"
+	"github.com/freshroot/freshroot/pkg/units"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -68,7 +69,7 @@ func measurePool(path string) (*poolSpace, error) {
 // room that nothing is set apart for, which the free space stands for.
 func (s *poolSpace) warnings() (list []string) {
 	if used := percent(s.Size-s.Free, s.Size); used >= nearlyFull {
-		list = append(list, fmt.Sprintf("the pool is %d %% full: %s are free", used, size(s.Free)))
+		list = append(list, fmt.Sprintf("the pool is %d %% full: %s are free", used, units.Bytes(s.Free)))
 	}
 	used := percent(s.MetadataUsed, s.MetadataTotal)
 	if used >= nearlyFull && s.Free < s.MetadataTotal {
@@ -104,19 +105,6 @@ func (s *poolSpace) describe() string {
 	if s == nil {
 		return ""
 	}
-	return fmt.Sprintf(", %s of %s free, metadata %d %% full", size(s.Free), size(s.Size),
+	return fmt.Sprintf(", %s of %s free, metadata %d %% full", units.Bytes(s.Free), units.Bytes(s.Size),
 		percent(s.MetadataUsed, s.MetadataTotal))
-}
-
-// size is a number of bytes for people.
-func size(bytes uint64) string {
-	for _, unit := range []struct {
-		name string
-		size uint64
-	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}} {
-		if bytes >= unit.size {
-			return fmt.Sprintf("%.1f %s", float64(bytes)/float64(unit.size), unit.name)
-		}
-	}
-	return kib(int64(bytes))
 }

@@ -22,7 +22,7 @@ const wantStatus = `running   usr:org.example.os:x86-64:2+1-2
           not "usr:org.example.os:x86-64:3+0-3": no tries left (+0-3)
 mode      volatile=state
 instance  root:default:org.example.os:x86-64
-pool      /dev/vda2, 1.0 GiB of 10.0 GiB free, metadata 50 % full
+pool      /dev/vda2, 1.0 GiB of 10 GiB free, metadata 50 % full
 others    usr:org.example.os:x86-64:3+0-3  bad: no tries left
           usr:org.example.os:x86-64:1  good
 log       freshroot log show usr:org.example.os:x86-64:3+0-3

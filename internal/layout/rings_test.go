@@ -27,6 +27,7 @@ var rings = []struct {
 			"pkg/merge", "pkg/job", "pkg/keep", "pkg/machineid", "pkg/reset",
 			"pkg/signature",
 			"pkg/efivar",
+			"pkg/units",
 			"pkg/bls", "pkg/uki", "pkg/golden/pam", "pkg/golden/rules", "pkg/golden/shipped", "pkg/sysusers/sha512crypt",
 			"pkg/source/compress",
 			"pkg/source/oci",

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/units"
 )
 
 // leaf is an entry that is no directory.
@@ -32,7 +34,7 @@ func (w *worker) leaf(d *dir, e dirent) error {
 	case err == nil:
 		return nil
 	case l.isFile():
-		return fmt.Errorf("copy %s (%s): %w", d.label(e.name), humanSize(l.st.Size), err)
+		return fmt.Errorf("copy %s (%s): %w", d.label(e.name), units.Bytes(l.st.Size), err)
 	}
 	return d.fail(e.name, err)
 }
@@ -161,14 +163,4 @@ func (l *leaf) discard(h handle) {
 	if err == nil && idOf(&ours) == idOf(&named) {
 		_ = unix.Unlinkat(l.dir.dst, l.name, 0) // the first error counts
 	}
-}
-
-// humanSize is a size in the largest binary unit that leaves a digit.
-func humanSize(n int64) string {
-	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	unit := 0
-	for ; n >= 1024 && unit < len(units)-1; unit++ {
-		n /= 1024
-	}
-	return fmt.Sprintf("%d %s", n, units[unit])
 }

@@ -1,6 +1,10 @@
 package volatile
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/freshroot/freshroot/pkg/units"
+)
 
 // Grow makes the partition of the pool and its file system as large as the disk allows.
 // What fails is told, and does not end the boot: the pool is good as it is.
@@ -10,7 +14,7 @@ type Grow struct {
 }
 
 func (s Grow) String() string {
-	return fmt.Sprintf("grow %s and its file system by %s", s.Device, formatSize(s.Room))
+	return fmt.Sprintf("grow %s and its file system by %s", s.Device, units.Bytes(s.Room))
 }
 
 // growFirst grows the pool before anything is written to it, for an image may be full.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/freshroot/freshroot/pkg/gpt"
+	"github.com/freshroot/freshroot/pkg/units"
 )
 
 // Disk is a block device, or an image of one, that was looked at.
@@ -254,7 +255,7 @@ func stableName(p, other Partition) string {
 func describeDisks(disks []Disk) []string {
 	var lines []string
 	for _, d := range disks {
-		line := fmt.Sprintf("%s, %s", d.Name, formatSize(d.Size))
+		line := fmt.Sprintf("%s, %s", d.Name, units.Bytes(d.Size))
 		if d.Err != nil {
 			line += ": " + d.Err.Error()
 		}
@@ -275,14 +276,4 @@ func describePartition(p Partition) string {
 		return words + ": " + p.Problem
 	}
 	return words + ": btrfs " + p.UUID
-}
-
-func formatSize(bytes int64) string {
-	switch {
-	case bytes >= 10<<30:
-		return fmt.Sprintf("%d GiB", bytes>>30)
-	case bytes >= 10<<20:
-		return fmt.Sprintf("%d MiB", bytes>>20)
-	}
-	return fmt.Sprintf("%d KiB", bytes>>10)
 }
