@@ -111,14 +111,6 @@ func (o etcDiffOptions) compare(do func(merge.Action) error) error {
 	return instance.Diff(factory, etc, do)
 }
 
-// needsRoot says so before some call fails without telling why.
-func needsRoot(what string) error {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("%s needs root: try sudo", what)
-	}
-	return nil
-}
-
 // letter is the status of a path. What still lies beside a file though it no longer
 // applies has been added as well.
 func letter(op merge.Op) byte {

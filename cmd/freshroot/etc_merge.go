@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/facts"
 	"github.com/freshroot/freshroot/pkg/instance"
 	"github.com/freshroot/freshroot/pkg/keep"
@@ -117,17 +116,6 @@ func (o etcMergeOptions) find(
 		return err
 	})
 	return m, err
-}
-
-// diskOf returns which of the disks or images holds a partition. The name of an image's
-// partition is only for people: there is no such device.
-func diskOf(p volatile.Partition, disks []string) string {
-	for _, disk := range disks {
-		if disk == p.Device || device.PartitionName(disk, p.Number) == p.Device {
-			return disk
-		}
-	}
-	return p.Device
 }
 
 // preview asks what a boot makes of its instance. The lists are never nil, so that they

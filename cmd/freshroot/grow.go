@@ -127,12 +127,7 @@ func (o growOptions) grow(path string, p volatile.Partition, running bootRecord)
 
 // changeOther lets f change a pool that this machine does not run from.
 func changeOther(disk string, p volatile.Partition, f func(pool *os.File) error) error {
-	source, err := blockDevice(disk, p, true)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	pool, err := mountNowhere(source.Name())
+	pool, err := mountPool(disk, p, true)
 	if err != nil {
 		return err
 	}

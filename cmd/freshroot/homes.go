@@ -35,7 +35,7 @@ type homeInfo struct {
 }
 
 func homeListCommand() *cobra.Command {
-	var o memberOptions
+	o := memberOptions{readOnly: true}
 	return o.flags(&cobra.Command{
 		Use:     "list [flags]",
 		Short:   "List the homes",

@@ -77,7 +77,7 @@ func TestInitramfsBuildAndInspect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "freshroot-6.1-test.cpio: 1.8 KiB, init 10 bytes and " +
+	want := "freshroot-6.1-test.cpio: 1.9 KiB, init 10 bytes and " +
 		"2 modules of 6.1-test 18 bytes before compression\n"
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)

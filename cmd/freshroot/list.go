@@ -10,11 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/pool"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/version"
-	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
 func listCommand() *cobra.Command {
@@ -69,7 +67,11 @@ const (
 // listPool lists the pool on disks, or the one that this machine runs from.
 func listPool(disks []string) (list []poolMember, err error) {
 	if len(disks) > 0 {
-		err = onDisks(disks, func(dir *os.File) error {
+		disk, found, err := poolOn(disks)
+		if err != nil {
+			return nil, err
+		}
+		err = withPool(disk, found, func(dir *os.File) error {
 			list, err = listMembers(dir, "", "")
 			return err
 		})
@@ -82,23 +84,6 @@ func listPool(disks []string) (list []poolMember, err error) {
 	status := bootStatus{bootRecord: boot}
 	err = boot.readPool(status.look)
 	return status.Members, err
-}
-
-// onDisks shows the pool on disks to f. The rules are those of a boot.
-func onDisks(paths []string, f func(dir *os.File) error) error {
-	var disks []volatile.Disk
-	for _, path := range paths {
-		d := device.ReadDisk(path)
-		if d.Size == 0 && d.Err != nil {
-			return d.Err
-		}
-		disks = append(disks, d)
-	}
-	found, err := volatile.FindPool(disks, volatile.Options{}, subvol.HostArch(), "")
-	if err != nil {
-		return err
-	}
-	return withPool(diskOf(found, paths), found, f)
 }
 
 // listMembers lists what is at the top level of a pool. kernel is the release that

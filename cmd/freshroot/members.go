@@ -19,14 +19,15 @@ import (
 
 // memberOptions are the flags of the commands that work on a pool.
 type memberOptions struct {
-	pool string
-	json bool
+	pool     string
+	json     bool
+	readOnly bool // the command changes nothing
 }
 
 // poolFlag adds the flag that names the pool, and returns the command.
 func (o *memberOptions) poolFlag(c *cobra.Command) *cobra.Command {
 	c.Flags().StringVar(&o.pool, "pool", "",
-		"block device of the pool, or where its top level is mounted (default: that of this machine)")
+		"`DISK_OR_IMAGE` with the pool, or where its top level is mounted (default: of this machine)")
 	return c
 }
 
@@ -72,16 +73,7 @@ func (o *memberOptions) open() (m *openedPool, err error) {
 	if path == "" {
 		return nil, fmt.Errorf("%w: name a pool with --pool", errNotBooted)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		m.top, err = os.Open(path)
-	} else {
-		m.top, err = mountNowhere(path)
-	}
-	if err != nil {
+	if m.top, err = o.openTop(path); err != nil {
 		return nil, err
 	}
 	if err := m.identify(); err != nil {
@@ -89,6 +81,24 @@ func (o *memberOptions) open() (m *openedPool, err error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// openTop opens the top level by where it is mounted, or on a disk or an image.
+func (o *memberOptions) openTop(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return os.Open(path)
+	case o.pool == "": // what we run from is not looked for: the kernel writes there
+		return mountPool(path, volatile.Partition{Device: path}, !o.readOnly)
+	}
+	disk, found, err := poolOn([]string{path})
+	if err != nil {
+		return nil, err
+	}
+	return mountPool(disk, found, !o.readOnly)
 }
 
 // identify makes sure that it is a pool, and finds out whether this machine runs from

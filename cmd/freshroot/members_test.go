@@ -238,6 +238,20 @@ func TestIntegrationTrash(t *testing.T) {
 	}
 }
 
+// TestIntegrationPoolImage works on the pool in an image, which no list changes.
+func TestIntegrationPoolImage(t *testing.T) {
+	image := newPool(t, 512, v+"1")
+	mustTool(t, image, "home", "create", "ada:1000:100")
+	before := checksum(t, image)
+	out := mustTool(t, image, "home", "list") + mustTool(t, image, "root", "list") + mustTool(t, image, "trash", "list")
+	if !strings.Contains(out, "\nada   1000  100\n") {
+		t.Errorf("no home in %s", out)
+	}
+	if checksum(t, image) != before {
+		t.Error("listing has changed the image")
+	}
+}
+
 // TestIntegrationPoolNames opens one pool by its device and by where it is mounted.
 func TestIntegrationPoolNames(t *testing.T) {
 	dir := toolPool(t)

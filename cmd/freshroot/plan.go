@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/freshroot/freshroot/pkg/cmdline"
-	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/facts"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
@@ -73,24 +72,16 @@ func (o planOptions) run(w io.Writer, paths []string) error {
 func (o planOptions) plan(paths []string) (volatile.Plan, error) {
 	opts, warnings := volatile.ParseOptions(cmdline.Parse(o.cmdline))
 	arch := subvol.CanonicalArch(o.arch)
-	var disks []volatile.Disk
-	images := map[string]string{}
-	for _, path := range paths {
-		d := device.ReadDisk(path)
-		if d.Size == 0 && d.Err != nil {
-			return volatile.Plan{}, d.Err
-		}
-		disks = append(disks, d)
-		for _, p := range d.Partitions {
-			images[p.Device] = path
-		}
+	disks, err := readDisks(paths)
+	if err != nil {
+		return volatile.Plan{}, err
 	}
 	found, err := volatile.FindPool(disks, opts, arch, "")
 	if err != nil {
 		return volatile.Plan{}, err
 	}
 	var plan volatile.Plan
-	err = withPool(images[found.Device], found, func(dir *os.File) error {
+	err = withPool(diskOf(found, paths), found, func(dir *os.File) error {
 		known, err := facts.Gather(dir, found, opts, arch, o.kernel)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/internal/testfs"
 	"github.com/freshroot/freshroot/qemu-tests/image"
@@ -147,5 +148,24 @@ func TestUsageErrors(t *testing.T) {
 	}
 	if _, err := run(t, "plan", "/nonexistent"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("absent disk: %v", err)
+	}
+}
+
+// TestNoDisk names what is no disk and no image of one, without waiting for it.
+func TestNoDisk(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		dir: "is a directory: name a disk", fifo: "is neither a disk nor", "/dev/null": "is neither a disk nor",
+	} {
+		for _, command := range []string{"plan", "list"} {
+			_, err := run(t, command, path)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s %s: error %v, want %q", command, path, err, want)
+			}
+		}
 	}
 }

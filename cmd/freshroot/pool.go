@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"fmt"
 	"os"
 
 	"github.com/freshroot/freshroot/pkg/device"
@@ -12,20 +12,37 @@ import (
 // withPool shows the top level of a pool to f, mounted without a byte changing. disk
 // is the device or the image that holds the partition.
 func withPool(disk string, p volatile.Partition, f func(dir *os.File) error) error {
-	if os.Geteuid() != 0 {
-		return errors.New("reading the members of a pool needs root, to mount it read-only: try sudo")
-	}
-	source, err := blockDevice(disk, p, false)
-	if err != nil {
+	if err := needsRoot("reading a pool"); err != nil {
 		return err
 	}
-	defer source.Close()
-	dir, err := mountNowhere(source.Name(), "ro", "rescue=nologreplay")
+	dir, err := mountPool(disk, p, false)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
 	return f(dir)
+}
+
+// mountPool mounts the top level of a pool, whose device or image is disk. One that is
+// not to be written to is not changed in a single byte.
+func mountPool(disk string, p volatile.Partition, writable bool) (*os.File, error) {
+	source, err := blockDevice(disk, p, writable)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close() // what is mounted stays
+	if writable {
+		return mountNowhere(source.Name())
+	}
+	return mountNowhere(source.Name(), "ro", "rescue=nologreplay")
+}
+
+// needsRoot says so before some call fails without telling why.
+func needsRoot(what string) error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%s needs root: try sudo", what)
+	}
+	return nil
 }
 
 // mountNowhere mounts the top level of a pool, seen by nobody else.

@@ -65,6 +65,7 @@ boot.`,
 
 // run asks for it, and says what was asked for.
 func (o *resetOptions) run(w io.Writer, scope reset.Scope) error {
+	o.readOnly = o.dryRun
 	err := o.with(func(m *openedPool) error {
 		root, err := m.toReset(o.instance)
 		if err != nil {

@@ -37,7 +37,7 @@ type rootInfo struct {
 }
 
 func rootListCommand() *cobra.Command {
-	var o memberOptions
+	o := memberOptions{readOnly: true}
 	return o.flags(&cobra.Command{
 		Use:     "list [flags]",
 		Short:   "List the instances",

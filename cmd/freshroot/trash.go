@@ -32,7 +32,7 @@ type trashInfo struct {
 }
 
 func trashListCommand() *cobra.Command {
-	var o memberOptions
+	o := memberOptions{readOnly: true}
 	return o.flags(&cobra.Command{
 		Use:     "list [flags]",
 		Short:   "List what is in the trash, the newest last",
