@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,7 @@ import (
 )
 
 func listCommand() *cobra.Command {
-	var asJSON bool
+	var o listOptions
 	c := &cobra.Command{
 		Use:   "list [flags] [DISK_OR_IMAGE...]",
 		Short: "List the members of a pool",
@@ -24,21 +25,33 @@ func listCommand() *cobra.Command {
 in an image: golden masters with what their boot counters say, the newest first, then
 instances and the rest, then what is no member and is left alone.
 
+With --sizes it says how much of the disk each member takes for itself, which
+deleting it would free, and how much it shares with others, as "btrfs filesystem du
+-s" does. The kernel is asked about each file, which takes a while.
+
 Exit status: 0 if the pool was read, 1 if not, 2 for wrong usage.`,
 		Example: "  freshroot list\n  freshroot list --json disk.img",
 		RunE: func(c *cobra.Command, args []string) error {
-			list, err := listPool(args)
-			if err != nil {
-				return fmt.Errorf("list: %w", err)
-			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), list)
-			}
-			return printMembers(c.OutOrStdout(), list)
+			return o.run(c.OutOrStdout(), c.ErrOrStderr(), args)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	sizesFlag(c, &o.sizes)
 	return c
+}
+
+// listOptions are the flags of the command.
+type listOptions struct{ json, sizes bool }
+
+func (o listOptions) run(w, messages io.Writer, disks []string) error {
+	list, err := listPool(disks, sizesIf(o.sizes, messages))
+	switch {
+	case err != nil:
+		return fmt.Errorf("list: %w", err)
+	case o.json:
+		return printJSON(w, list)
+	}
+	return printMembers(w, list)
 }
 
 // poolMember is a member for programs.
@@ -52,8 +65,7 @@ type poolMember struct {
 	Running bool        `json:"running,omitempty"`
 	State   string      `json:"state,omitempty"` // "good", "on trial", "bad", "unusable"
 	Reason  string      `json:"reason,omitempty"`
-
-	member subvol.Member
+	Size    *memberSize `json:"size,omitempty"` // only if it is asked for
 }
 
 // The states of a golden master.
@@ -65,7 +77,7 @@ const (
 )
 
 // listPool lists the pool on disks, or the one that this machine runs from.
-func listPool(disks []string) (list []poolMember, err error) {
+func listPool(disks []string, measure sizes) (list []poolMember, err error) {
 	if len(disks) > 0 {
 		disk, found, err := poolOn(disks)
 		if err != nil {
@@ -73,6 +85,7 @@ func listPool(disks []string) (list []poolMember, err error) {
 		}
 		err = withPool(disk, found, func(dir *os.File) error {
 			list, err = listMembers(dir, "", "")
+			measure(dir, list)
 			return err
 		})
 		return list, err
@@ -82,7 +95,11 @@ func listPool(disks []string) (list []poolMember, err error) {
 		return nil, fmt.Errorf("%w: name a disk or an image", err)
 	}
 	status := bootStatus{bootRecord: boot}
-	err = boot.readPool(status.look)
+	err = boot.readPool(func(dir *os.File) error {
+		err := status.look(dir)
+		measure(dir, status.Members)
+		return err
+	})
 	return status.Members, err
 }
 
@@ -110,7 +127,7 @@ func describeMember(dir *os.File, entry, kernel, running string) poolMember {
 	}
 	p := poolMember{
 		Name: entry, Kind: m.Kind, Vendor: m.Vendor, Arch: m.Arch, Version: m.Version,
-		Running: entry == running, member: m,
+		Running: entry == running,
 	}
 	if m.Kind != subvol.Usr {
 		return p
@@ -151,21 +168,34 @@ func (p poolMember) compare(q poolMember) int {
 	)
 }
 
-// printMembers prints a table for people.
+// printMembers prints a table for people, with sizes where they are known.
 func printMembers(w io.Writer, list []poolMember) error {
-	width := len("MEMBER")
-	for _, p := range list {
-		width = max(width, len(printable(p.Name)))
-	}
 	s := styleOf(w)
-	_, err := fmt.Fprintf(w, "%s\n", s.title(fmt.Sprintf("%-*s  STATE", width, "MEMBER")))
+	sized := slices.ContainsFunc(list, func(p poolMember) bool { return p.Size != nil })
+	// The colours are in the last column, whose width does not matter.
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	columns := func(name, own, shared, state string) {
+		if sized {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, own, shared, state)
+		} else {
+			fmt.Fprintf(table, "%s\t%s\n", name, state)
+		}
+	}
+	columns("MEMBER", "OWN", "SHARED", "STATE")
 	for _, p := range list {
-		line := fmt.Sprintf("%-*s  %s", width, printable(p.Name), p.describe(s))
-		if _, err = fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
+		own, shared := p.Size.columns()
+		columns(printable(p.Name), own, shared, p.describe(s))
+	}
+	table.Flush()
+	title, rest, _ := strings.Cut(text.String(), "\n")
+	fmt.Fprintln(w, s.title(title))
+	for line := range strings.Lines(rest) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
 			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // describe says in words how it is.

@@ -16,7 +16,7 @@ import (
 )
 
 // statusOptions are the flags of the command.
-type statusOptions struct{ json, warnings bool }
+type statusOptions struct{ json, warnings, sizes bool }
 
 func statusCommand() *cobra.Command {
 	var o statusOptions
@@ -29,16 +29,17 @@ the last one took, and warnings: of the boot, and of what runs full.
 
 The pool is looked at only by root; the rest is for everybody.
 
-How much space a version takes for itself is expensive to find out, since versions
-share what is the same in them: "btrfs filesystem du -s" on a mounted pool tells.
+With --sizes it says how much of the disk each version takes for itself, and how much
+it shares with others, which takes a while: see "freshroot list --help".
 
 Exit status: 0; with --warnings 1 if there is one; 1 if freshroot did not boot this
 machine, 2 for wrong usage.`,
 		Args: arguments(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.OutOrStdout()) },
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.OutOrStdout(), c.ErrOrStderr()) },
 	}
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	c.Flags().BoolVar(&o.warnings, "warnings", false, "print only what runs full now")
+	sizesFlag(c, &o.sizes)
 	return c
 }
 
@@ -52,7 +53,7 @@ type bootStatus struct {
 	Space   *poolSpace   `json:"space,omitempty"`
 }
 
-func (o statusOptions) run(w io.Writer) error {
+func (o statusOptions) run(w, messages io.Writer) error {
 	boot, err := readBoot()
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
@@ -64,7 +65,11 @@ func (o statusOptions) run(w io.Writer) error {
 	status := bootStatus{bootRecord: boot, Space: space}
 	status.Warnings = append(status.Warnings, full...)
 	if os.Geteuid() == 0 {
-		err = boot.readPool(status.look)
+		err = boot.readPool(func(dir *os.File) error {
+			err := status.look(dir)
+			sizesIf(o.sizes, messages)(dir, status.Members)
+			return err
+		})
 	}
 	status.judge()
 	if o.json {

@@ -18,13 +18,13 @@ import (
 )
 
 const wantStatus = `running   usr:org.example.os:x86-64:2+1-2
-          on trial until it is blessed: 2 made, 1 left
+          on trial until it is blessed: 2 made, 1 left, size unknown: gone
           not "usr:org.example.os:x86-64:3+0-3": no tries left (+0-3)
 mode      volatile=state
 instance  root:default:org.example.os:x86-64
 pool      /dev/vda2, 1.0 GiB of 10 GiB free, metadata 50 % full
 others    usr:org.example.os:x86-64:3+0-3  bad: no tries left
-          usr:org.example.os:x86-64:1  good
+          usr:org.example.os:x86-64:1  good, 1.5 MiB of its own and 300 MiB shared
 log       freshroot log show usr:org.example.os:x86-64:3+0-3
 pending   root:default:org.example.os:x86-64: reset var
 boot      1.75 s to the OS's init (kernel 0.50, early 0.01, root 1.00)
@@ -45,8 +45,8 @@ func aStatus() bootStatus {
 		Members: []poolMember{
 			{Kind: subvol.Root, Name: "root:default:org.example.os:x86-64"},
 			{Kind: subvol.Usr, Name: v + "3+0-3", State: stateBad, Reason: "no tries left"},
-			{Kind: subvol.Usr, Name: v + "2+1-2", State: stateTrial, Running: true},
-			{Kind: subvol.Usr, Name: v + "1", State: stateGood},
+			{Kind: subvol.Usr, Name: v + "2+1-2", State: stateTrial, Running: true, Size: &memberSize{Error: "gone"}},
+			{Kind: subvol.Usr, Name: v + "1", State: stateGood, Size: &memberSize{Exclusive: 3 << 19, Shared: 300 << 20}},
 		},
 		Logs:    []string{v + "3+0-3"},
 		Pending: []string{"root:default:org.example.os:x86-64: reset var"},

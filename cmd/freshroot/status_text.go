@@ -16,7 +16,7 @@ func (s bootStatus) print(w io.Writer, paint style) {
 		fmt.Fprintf(w, "%s%s%s\n", paint.title(title), padding, fmt.Sprintf(format, args...))
 	}
 	row("running", "%s", printable(s.Usr))
-	row("", "%s", s.standing(paint))
+	row("", "%s%s", s.standing(paint), s.size().describe())
 	for _, skipped := range s.Skipped[:min(len(s.Skipped), maxShown)] {
 		row("", "not %q: %s", skipped.Entry, skipped.Reason)
 	}
@@ -26,7 +26,7 @@ func (s bootStatus) print(w io.Writer, paint style) {
 	}
 	row("pool", "%s%s", s.Pool.Device, s.Space.describe())
 	for i, p := range s.others() {
-		row(titleOf(i, "others"), "%s  %s", printable(p.Name), p.describe(paint))
+		row(titleOf(i, "others"), "%s  %s", printable(p.Name), p.describe(paint)+p.Size.describe())
 	}
 	for i, log := range s.Logs {
 		row(titleOf(i, "log"), "freshroot log show %s", printable(log))
@@ -65,6 +65,16 @@ func (s bootStatus) standing(paint style) string {
 	}
 	return paint.warn(fmt.Sprintf("on trial until it is blessed: %d made, %d left",
 		s.Tries.Done, s.Tries.Left))
+}
+
+// size is that of the version that runs, nil if it is not known.
+func (s bootStatus) size() *memberSize {
+	for _, p := range s.Members {
+		if p.Running {
+			return p.Size
+		}
+	}
+	return nil
 }
 
 // others are the versions that do not run.

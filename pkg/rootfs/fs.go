@@ -23,7 +23,7 @@ type tree struct{ root *os.File }
 // nothing outside of it is ever opened. Files of more than 64 MiB are not read whole.
 //
 // The caller keeps root open while it uses the file system, which implements
-// fs.ReadDirFS, fs.ReadFileFS, fs.StatFS and fs.ReadLinkFS.
+// fs.ReadDirFS, fs.ReadFileFS, fs.StatFS and fs.ReadLinkFS. What it opens is an *os.File.
 func FS(root *os.File) fs.FS { return tree{root} }
 
 // Open opens a file for reading. A device or FIFO is not waited for.
