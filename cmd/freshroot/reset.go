@@ -7,6 +7,7 @@ import (
 	"os/exec"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/instance"
 	"github.com/freshroot/freshroot/pkg/reset"
@@ -83,7 +84,11 @@ func (o *resetOptions) run(w io.Writer, scope reset.Scope) error {
 		if o.dryRun {
 			return m.previewReset(w, root, request, o.json)
 		}
-		if err := instance.WriteRequest(m.top, root.entry, request); err != nil {
+		err = instance.WriteRequest(m.top, root.entry, request)
+		if errors.Is(err, unix.ENOSPC) {
+			return fmt.Errorf("%w: make room with \"freshroot trash purge\", "+
+				"or boot with freshroot.reset=%s", err, scope)
+		} else if err != nil {
 			return err
 		}
 		return o.say(w, root, request)

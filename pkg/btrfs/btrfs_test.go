@@ -241,3 +241,14 @@ func TestIntegrationIdentity(t *testing.T) {
 		t.Error("a tmpfs has a UUID")
 	}
 }
+
+// TestIntegrationNodeSize compares with what was asked of mkfs.
+func TestIntegrationNodeSize(t *testing.T) {
+	const usual = 16 << 10
+	if size, err := btrfs.NodeSize(testfs.Open(t, testfs.Btrfs(t, 128))); size != usual || err != nil {
+		t.Errorf("got %d, %v, want %d", size, err, usual)
+	}
+	if size, err := btrfs.NodeSize(testfs.Open(t, "/proc")); err == nil {
+		t.Errorf("/proc has nodes of %d bytes", size)
+	}
+}

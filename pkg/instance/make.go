@@ -20,11 +20,15 @@ func (j *job) create() error {
 		return err
 	}
 	defer root.Close()
-	_ = makeReserve(j.Pool) // a disk that is too small for it may hold an instance
 	if err := sync(j.staging); err != nil {
 		return err
 	}
-	return rename(j.staging, j.Pool, j.Name)
+	if err := rename(j.staging, j.Pool, j.Name); err != nil {
+		return err
+	}
+	// Nobody waits for it to be on the disk. One that is too small may hold an instance.
+	_ = makeReserve(j.Pool)
+	return nil
 }
 
 // stageInstance makes a whole instance in staging. The caller closes it.
