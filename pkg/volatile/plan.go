@@ -10,7 +10,9 @@
 package volatile
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/freshroot/freshroot/pkg/reset"
@@ -82,11 +84,11 @@ func New(f Facts) (Plan, error) {
 		Kernel: f.Kernel, Arch: f.Arch, Options: f.Options, Pool: f.Pool,
 		Usr: usr, Warnings: warnings,
 	}
-	instance, exists, err := findInstance(f.Entries, f.Options.Instance, usr.Member)
+	found, exists, err := findInstances(f.Entries, f.Options.Instance, usr.Member)
 	if err != nil {
 		return Plan{}, err
 	}
-	present := ""
+	instance, present := found[0], ""
 	if exists {
 		present = instance
 	}
@@ -101,6 +103,7 @@ func New(f Facts) (Plan, error) {
 	p.Warnings = append(p.Warnings, more...)
 	if f.Options.Mode != Yes || golden.Keeps || p.renewal != nil {
 		p.Instance = instance
+		p.Warnings = append(p.Warnings, instanceWarnings(found)...)
 	}
 	p.count(f)
 	p.Steps = p.watch(p.growFirst(f, p.steps(golden, exists)))
@@ -140,28 +143,39 @@ func instanceMember(name, vendor, arch string) (subvol.Member, error) {
 	return subvol.Parse(m.String())
 }
 
-// findInstance returns the entry of the instance that belongs to a golden master.
-func findInstance(entries []string, name string, usr subvol.Member) (entry string, exists bool, err error) {
+// findInstances returns the entries of the instance that belongs to a golden master, the
+// one to boot first: several, where they spell the architecture in different ways. If
+// there is none, the error is nil and the name is that of the one to be made.
+func findInstances(entries []string, name string, usr subvol.Member) (found []string, exists bool, err error) {
 	want, err := instanceMember(name, usr.Vendor, usr.Arch)
 	if err != nil {
-		return "", false, fmt.Errorf("name instance: %w", err)
+		return nil, false, fmt.Errorf("name instance: %w", err)
 	}
 	for _, e := range entries {
 		if !strings.HasPrefix(e, string(subvol.Root)+":") {
 			continue
 		}
-		// An entry may spell the architecture in another way.
 		if m, err := subvol.Parse(e); err == nil && m == want {
-			entry, exists = e, true
-			if e == want.String() {
-				break
-			}
+			found = append(found, e)
 		}
 	}
-	if !exists {
-		entry = want.String()
+	if found == nil {
+		return []string{want.String()}, false, nil
 	}
-	return entry, exists, nil
+	// The order of the entries is the disk's: it must not decide.
+	slices.SortFunc(found, func(a, b string) int {
+		return cmp.Or(preferTrue(a == want.String(), b == want.String()), strings.Compare(a, b))
+	})
+	return found, true, nil
+}
+
+// instanceWarnings tells of instances that are in the way of each other.
+func instanceWarnings(found []string) []string {
+	if len(found) < 2 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s is booted, and %s left alone: all are the same instance; "+
+		"rename or delete what is not wanted", found[0], strings.Join(Clip(found[1:]), " "))}
 }
 
 // steps lists what to do once the pool is mounted.
