@@ -50,6 +50,7 @@ func stepFailure(step volatile.Step, err error) error {
 		f.Do = []string{
 			"boot with volatile=yes, which writes nothing, and look at the pool from there:",
 			"is it full (btrfs filesystem usage), read-only, or is a file where a directory should be?",
+			"or begin anew with the factory: freshroot.reset=all",
 		}
 	case volatile.Populate:
 		if errors.Is(err, unix.ENOSPC) {

@@ -73,6 +73,9 @@ func (b *boot) reset(pool *os.File, s volatile.Reset) error {
 	if err != nil {
 		return err
 	}
+	if result.Full {
+		b.warn("the disk was full: the old state of " + s.Instance + " is deleted and cannot be brought back")
+	}
 	spared := strings.Join(append([]string{"kept:"}, volatile.Clip(result.Spared)...), " ")
 	b.log.info(fmt.Sprintf("reset %s of %s, as %s asks for; %s", s.Scope, s.Instance,
 		strings.Join(s.Why, " and "), spared))

@@ -120,7 +120,10 @@ type job struct {
 // *UpdateError, joined.
 func (t Target) Ensure() (Result, error) {
 	j, err := t.begin()
-	if err != nil {
+	if err != nil && t.isWhole() {
+		// A file in the way of our own directory is no reason not to boot.
+		return Result{}, &UpdateError{"prepare an update", err}
+	} else if err != nil {
 		return Result{}, err
 	}
 	defer j.close()
@@ -131,7 +134,26 @@ func (t Target) Ensure() (Result, error) {
 	} else if j.garbage != nil {
 		err = &UpdateError{"clear what an earlier boot has left", j.garbage}
 	}
+	if err == nil {
+		_ = keepReserve(t.Pool) // a disk that is too small for one may hold an instance
+	}
 	return result, err
+}
+
+// isWhole says whether the instance has all of its parts, so that it can be booted as it
+// is.
+func (t Target) isWhole() bool {
+	root, err := rootfs.OpenDir(t.Pool, t.Name)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	for _, part := range parts {
+		if empty, err := isEmpty(root, part); empty || err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // begin opens what is needed for a change, with a staging that is empty as far as

@@ -23,12 +23,7 @@ func (j *job) create() error {
 	if err := sync(j.staging); err != nil {
 		return err
 	}
-	if err := rename(j.staging, j.Pool, j.Name); err != nil {
-		return err
-	}
-	// Nobody waits for it to be on the disk. One that is too small may hold an instance.
-	_ = makeReserve(j.Pool)
-	return nil
+	return rename(j.staging, j.Pool, j.Name)
 }
 
 // stageInstance makes a whole instance in staging. The caller closes it.

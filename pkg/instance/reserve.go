@@ -25,13 +25,31 @@ const (
 	reserveShare    = 64 // of the pool, at most this part
 )
 
-// makeReserve sets space aside, if it is not yet.
-func makeReserve(pool *os.File) error {
+// roomy is the part of the pool that is to be free before space is set aside of it.
+const roomy = 8
+
+// keepReserve sets space aside, if it is not yet and there is room. Nobody waits for it to
+// be on the disk.
+func keepReserve(pool *os.File) error {
 	own, err := makeDir(pool, control)
 	if err != nil {
 		return err
 	}
 	defer own.Close()
+	st, err := unixLstat(own, reserveName)
+	if err == nil && st.Blocks*512 >= reserveData {
+		return nil
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(own.Fd()), &fs); err != nil || fs.Bavail < fs.Blocks/roomy {
+		return err
+	}
+	return makeReserve(own)
+}
+
+// makeReserve makes the file, or completes it: power may have gone before it got its
+// space.
+func makeReserve(own *os.File) error {
 	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := unix.Openat(int(own.Fd()), reserveName, flags, 0o600)
 	if err != nil {
@@ -39,7 +57,6 @@ func makeReserve(pool *os.File) error {
 	}
 	f := os.NewFile(uintptr(fd), reserveName)
 	defer f.Close()
-	// Also if it is there: power may have gone before it got its space.
 	if err := setAside(f); err != nil {
 		// A file without space would be taken for the reserve.
 		return errors.Join(fmt.Errorf("set space aside: %w", err), removeAll(own, reserveName))
@@ -51,9 +68,6 @@ func makeReserve(pool *os.File) error {
 // block, take metadata with fewer calls and fewer names than small files do.
 func setAside(f *os.File) error {
 	fd := int(f.Fd())
-	if err := unix.Fallocate(fd, 0, 0, reserveData); err != nil {
-		return err
-	}
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return err
@@ -70,7 +84,8 @@ func setAside(f *os.File) error {
 			return err
 		}
 	}
-	return nil
+	// Last: what has the data has the metadata, too, wherever power went.
+	return unix.Fallocate(fd, 0, 0, reserveData)
 }
 
 // spendReserve frees the space, and says whether there was any.

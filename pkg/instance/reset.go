@@ -19,6 +19,7 @@ import (
 type Reset struct {
 	Trashed string   // the entry of the trash with the old state; "" if there was none
 	Spared  []string // absolute paths that the new state has of the old one
+	Full    bool     // the disk was, and so the old state was deleted: there is no undoing
 }
 
 // Reset throws away the state of an instance and begins anew with the factory. What the
@@ -32,15 +33,15 @@ type Reset struct {
 func (t Target) Reset(scope reset.Scope, rules keep.Rules, now time.Time) (Reset, error) {
 	r, err := t.reset(scope, rules, now)
 	// The trash of earlier resets may be what fills the disk.
-	for _, makeRoom := range []func(*os.File) bool{emptyTrash, spendReserve} {
-		if errors.Is(err, unix.ENOSPC) && makeRoom(t.Pool) {
-			r, err = t.reset(scope, rules, now)
-		}
+	if errors.Is(err, unix.ENOSPC) && emptyTrash(t.Pool) {
+		r, err = t.reset(scope, rules, now)
 	}
-	if err == nil {
-		// For the next one. On a disk that is still full there will be space soon.
-		_ = makeReserve(t.Pool)
-	} else {
+	if errors.Is(err, unix.ENOSPC) && spendReserve(t.Pool) {
+		r, err = t.reset(scope, rules, now)
+		// Then it is the old state, and the OS would find no room either.
+		r.Full = err == nil && emptyTrash(t.Pool)
+	}
+	if err != nil {
 		err = fmt.Errorf("reset %s of %q: %w", scope, t.Name, err)
 	}
 	return r, err

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/internal/testfs"
 	"github.com/freshroot/freshroot/pkg/pool"
@@ -67,5 +68,26 @@ func TestIntegrationKernelLog(t *testing.T) {
 	text, err := pool.KernelLog()
 	if err != nil || len(text) == 0 {
 		t.Errorf("%d bytes, error %v", len(text), err)
+	}
+}
+
+// TestIntegrationBlessBlocked has files where the directories of what is noted of a
+// version are expected: nothing can be noted there, and the version is blessed.
+func TestIntegrationBlessBlocked(t *testing.T) {
+	top := newVersions(t, "1+2-1")
+	own := filepath.Join(top.Name(), ".freshroot")
+	err := errors.Join(os.MkdirAll(own, 0o700), os.WriteFile(filepath.Join(own, "log"), nil, 0o600),
+		os.Symlink("/etc", filepath.Join(own, "given-back")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pool.SaveLog(top, v+"1+2-1", []byte("text")); !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("save log: %v", err)
+	}
+	if now, err := pool.GiveBack(top, v+"1+2-1"); !errors.Is(err, unix.ELOOP) {
+		t.Errorf("given back: %q, %v", now, err)
+	}
+	if now, err := pool.Bless(top, v+"1+2-1"); now != v+"1" || err != nil {
+		t.Errorf("blessed: %q, %v", now, err)
 	}
 }

@@ -89,8 +89,8 @@ func forget(pool *os.File, entry string) error {
 	}
 	for _, name := range []string{givenBack, logs} {
 		dir, err := rootfs.OpenDir(pool, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+			continue // nothing can be noted there
 		} else if err != nil {
 			return err
 		}
