@@ -43,7 +43,7 @@ usage.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			boot, err := readBoot()
 			if err != nil {
-				return fmt.Errorf("bless: %w", err)
+				return err
 			}
 			if purgeAfter < 0 || purgeAfter > instance.MaxGoodBoots {
 				return usageError{fmt.Errorf("--purge-after is 0 to %d", instance.MaxGoodBoots)}
@@ -65,11 +65,11 @@ func (b bootRecord) bless(w io.Writer, purgeAfter int) error {
 	return b.changePool(func(dir *os.File) error {
 		entry, err := b.entry(dir)
 		if err != nil {
-			return fmt.Errorf("bless: %w", err)
+			return err
 		}
 		now, err := pool.Bless(dir, entry)
 		if err != nil {
-			return fmt.Errorf("bless: %w", err)
+			return err
 		}
 		err = errors.Join(tellName(w, entry, now), b.blessEntries(w, now))
 		return errors.Join(err, b.purgeOld(w, dir, purgeAfter))
@@ -118,7 +118,7 @@ func (b bootRecord) giveBack(w io.Writer) error {
 			now, err = pool.GiveBack(dir, entry)
 		}
 		if err != nil {
-			return fmt.Errorf("give back: %w", err)
+			return err
 		}
 		return tellName(w, entry, now)
 	})
@@ -173,7 +173,7 @@ Exit status: 0 if it is bad now, 1 if it could not be done, 2 for wrong usage.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			boot, err := readBoot()
 			if err != nil {
-				return fmt.Errorf("mark bad: %w", err)
+				return err
 			}
 			return boot.markBad(c.OutOrStdout(), args[0])
 		},
@@ -192,11 +192,11 @@ func (b bootRecord) markBad(w io.Writer, name string) error {
 		}
 		entry, err := one(entries, name)
 		if err != nil {
-			return fmt.Errorf("mark bad: %w", err)
+			return err
 		}
 		now, err := pool.MarkBad(dir, entry)
 		if err != nil {
-			return fmt.Errorf("mark bad: %w", err)
+			return err
 		}
 		return errors.Join(tellName(w, entry, now), b.recountEntries(w, now, subvol.Tries.Spent))
 	})

@@ -152,9 +152,9 @@ func TestIntegrationMarkBad(t *testing.T) {
 		{"2", v + "2 is " + v + "2+0 now\n"},
 		{"org.example.os:1", v + "1+2-1 is " + v + "1+0-1 now\n"},
 		{"usr:other:arm64:3", "usr:other:arm64:3 is usr:other:arm64:3+0 now\n"},
-		{"1", `mark bad: "1" could be each of usr:org.example.os:x86-64:1+0-1 usr:other:x86-64:1`},
-		{"other", `mark bad: "other" is not in the pool`},
-		{"9", `mark bad: "9" is not in the pool`},
+		{"1", `"1" could be each of usr:org.example.os:x86-64:1+0-1 usr:other:x86-64:1`},
+		{"other", `"other" is not in the pool`},
+		{"9", `"9" is not in the pool`},
 		{"", "VERSION is empty"},
 	} {
 		var out strings.Builder

@@ -104,7 +104,7 @@ func (o espSync) run(ctx context.Context, w io.Writer) error {
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("esp sync: %w", err)
+		return err
 	}
 	if o.json {
 		return printJSON(w, result.describe())

@@ -83,7 +83,7 @@ Exit status: 0 if the partition was read, 1 if not, 2 for wrong usage.`,
 				return printEntries(c.OutOrStdout(), listEntries(s))
 			})
 			if err != nil {
-				return fmt.Errorf("esp list: %w", err)
+				return err
 			}
 			return nil
 		},

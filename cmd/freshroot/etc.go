@@ -73,7 +73,7 @@ func (o etcDiffOptions) run(w io.Writer) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("etc diff: %w", err)
+		return err
 	}
 	switch {
 	case o.json:

@@ -82,7 +82,7 @@ func (o etcMergeOptions) run(w io.Writer, disks []string, hasCmdline bool) error
 		o.printFailure(w, failure)
 		return errSaid
 	case err != nil:
-		return fmt.Errorf("etc merge: %w", err)
+		return err
 	case o.json:
 		return printJSON(w, m)
 	}

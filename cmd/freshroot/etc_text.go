@@ -25,7 +25,7 @@ func unifiedDiff(w io.Writer, old, now, name string) error {
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return errors.New("etc diff: --text needs the program diff (package diffutils)")
+		return errors.New("--text needs the program diff (package diffutils)")
 	case errors.As(err, &exit) && exit.ExitCode() == 1: // they differ
 		return nil
 	case err != nil:

@@ -84,7 +84,7 @@ func (o factoryBuildOptions) run(w io.Writer, path string) error {
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return fmt.Errorf("build factory: %w", err)
+		return err
 	}
 	defer root.Close()
 	var (
@@ -97,7 +97,7 @@ func (o factoryBuildOptions) run(w io.Writer, path string) error {
 		plan, stats, err = golden.Build(root, o.Options)
 	}
 	if err != nil {
-		return fmt.Errorf("build factory of %s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if o.json {
 		return printJSON(w, plan)

@@ -38,12 +38,12 @@ is one, 2 for wrong usage.`,
 func factoryLint(w io.Writer, path string, asJSON bool) error {
 	root, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("lint: %w", err)
+		return err
 	}
 	defer root.Close()
 	found, err := lint.Run(root)
 	if err != nil {
-		return fmt.Errorf("lint %s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if asJSON {
 		err = printJSON(w, append([]lint.Finding{}, found...))

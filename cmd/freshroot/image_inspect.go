@@ -36,7 +36,7 @@ Exit status: 0 if the image was read, 1 if not, 2 for wrong usage.`,
 			}
 			info, err := inspectImage(c.Context(), args[0], subvol.CanonicalArch(arch))
 			if err != nil {
-				return fmt.Errorf("inspect: %w", err)
+				return err
 			}
 			if asJSON {
 				return printJSON(c.OutOrStdout(), info)

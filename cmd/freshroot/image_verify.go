@@ -29,7 +29,7 @@ Exit status: 0 if all is well, 1 if something is wrong, 2 for wrong usage.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			checks, err := verifyImage(c, args[0])
 			if err != nil {
-				return fmt.Errorf("verify: %w", err)
+				return err
 			}
 			return printChecks(c.OutOrStdout(), checks, asJSON)
 		},

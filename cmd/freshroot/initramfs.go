@@ -265,12 +265,12 @@ func initramfsInspectCommand() *cobra.Command {
 func inspect(name string) (archive.Contents, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return archive.Contents{}, fmt.Errorf("inspect: %w", err)
+		return archive.Contents{}, err
 	}
 	defer f.Close()
 	contents, err := archive.Inspect(f)
 	if err != nil {
-		return contents, fmt.Errorf("inspect %s: %w", name, err)
+		return contents, fmt.Errorf("%s: %w", name, err)
 	}
 	return contents, nil
 }

@@ -149,8 +149,8 @@ func TestInitramfsErrors(t *testing.T) {
 			"--rescue and --no-shell exclude each other"},
 		{"arguments", "build file", true, "unknown command"},
 		{"inspect nothing", "inspect", true, "accepts 1 arg(s)"},
-		{"inspect gone", "inspect gone", false, "inspect: open gone: "},
-		{"inspect text", "inspect init", false, "inspect init: file 1 of the archive: "},
+		{"inspect gone", "inspect gone", false, "open gone: "},
+		{"inspect text", "inspect init", false, "init: file 1 of the archive: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -128,7 +128,7 @@ type keepList struct {
 func openKeep(dir string, problems io.Writer) (keepList, error) {
 	root, err := os.Open(dir)
 	if err != nil {
-		return keepList{}, fmt.Errorf("read keep list: %w", err)
+		return keepList{}, err
 	}
 	kept := keepList{root: root}
 	rules, bad := keep.Load(rootfs.FS(root))

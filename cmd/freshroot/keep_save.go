@@ -37,7 +37,7 @@ Exit status: 0 if all are in the instance, 1 if one is not, 2 for wrong usage.`,
 func keepSave(problems io.Writer, names []string) error {
 	boot, err := readBoot()
 	if err != nil {
-		return fmt.Errorf("save: %w", err)
+		return err
 	}
 	kept, err := openKeep("/", problems)
 	if err != nil {
@@ -62,13 +62,13 @@ func (b bootRecord) mayBeKept(name string, rules keep.Rules) error {
 		b.Mode == volatile.State && strings.HasPrefix(name, "/var/")
 	switch yes, _ := rules.Survives(name, keep.Reboot); {
 	case b.Mode == volatile.Overlay:
-		return fmt.Errorf("save %q: volatile=overlay keeps nothing", name)
+		return fmt.Errorf("%q: volatile=overlay keeps nothing", name)
 	case !fresh:
-		return fmt.Errorf("save %q: it is persistent with volatile=%s", name, b.Mode)
+		return fmt.Errorf("%q: it is persistent with volatile=%s", name, b.Mode)
 	case !yes:
-		return fmt.Errorf("save %q: no line of the keep list gives it reboot", name)
+		return fmt.Errorf("%q: no line of the keep list gives it reboot", name)
 	case b.Instance == "":
-		return fmt.Errorf("save %q: this boot has no instance", name)
+		return fmt.Errorf("%q: this boot has no instance", name)
 	}
 	return nil
 }

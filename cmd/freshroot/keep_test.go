@@ -140,11 +140,11 @@ func TestMayBeKept(t *testing.T) {
 	for _, tc := range []struct{ mode, instance, name, want string }{
 		{"yes", "root:x", "/etc/a", ""},
 		{"state", "root:x", "/var/lib/a/b", ""},
-		{"state", "root:x", "/etc/a", `save "/etc/a": it is persistent with volatile=state`},
-		{"no", "root:x", "/var/lib/a/b", `save "/var/lib/a/b": it is persistent with volatile=no`},
-		{"overlay", "root:x", "/etc/a", `save "/etc/a": volatile=overlay keeps nothing`},
-		{"yes", "root:x", "/etc/b", `save "/etc/b": no line of the keep list gives it reboot`},
-		{"yes", "", "/etc/a", `save "/etc/a": this boot has no instance`},
+		{"state", "root:x", "/etc/a", `"/etc/a": it is persistent with volatile=state`},
+		{"no", "root:x", "/var/lib/a/b", `"/var/lib/a/b": it is persistent with volatile=no`},
+		{"overlay", "root:x", "/etc/a", `"/etc/a": volatile=overlay keeps nothing`},
+		{"yes", "root:x", "/etc/b", `"/etc/b": no line of the keep list gives it reboot`},
+		{"yes", "", "/etc/a", `"/etc/a": this boot has no instance`},
 	} {
 		got := ""
 		err := bootRecord{Mode: volatile.Mode(tc.mode), Instance: tc.instance}.mayBeKept(tc.name, rules)

@@ -47,7 +47,7 @@ func (o listOptions) run(w, messages io.Writer, disks []string) error {
 	list, err := listPool(disks, sizesIf(o.sizes, messages))
 	switch {
 	case err != nil:
-		return fmt.Errorf("list: %w", err)
+		return err
 	case o.json:
 		return printJSON(w, list)
 	}

@@ -41,7 +41,7 @@ Exit status: 0 if it is kept or need not be, 1 if not, 2 for wrong usage.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			boot, err := readBoot()
 			if err != nil {
-				return fmt.Errorf("save log: %w", err)
+				return err
 			}
 			return boot.saveLog(func() ([]byte, error) {
 				if len(args) == 0 {
@@ -83,7 +83,7 @@ func (b bootRecord) saveLog(read func() ([]byte, error)) error {
 	return b.changePool(func(dir *os.File) error {
 		entry, err := b.entry(dir)
 		if err != nil {
-			return fmt.Errorf("save log: %w", err)
+			return err
 		}
 		m, err := subvol.Parse(entry)
 		if err != nil || !m.Tries.Counted { // blessed meanwhile
@@ -106,7 +106,7 @@ Exit status: 0 if there is one, 1 if not, 2 for wrong usage.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			boot, err := readBoot()
 			if err != nil {
-				return fmt.Errorf("show log: %w", err)
+				return err
 			}
 			return boot.showLog(c.OutOrStdout(), args[0])
 		},
@@ -122,13 +122,13 @@ func (b bootRecord) showLog(w io.Writer, name string) error {
 		}
 		entry, err := one(entries, name)
 		if err != nil {
-			return fmt.Errorf("show log: %w", err)
+			return err
 		}
 		text, err := pool.Log(dir, entry)
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("show log: none is kept of %q", entry)
+			return fmt.Errorf("no log is kept of %q", entry)
 		} else if err != nil {
-			return fmt.Errorf("show log: %w", err)
+			return err
 		}
 		_, err = w.Write(text)
 		return err

@@ -31,8 +31,8 @@ func TestIntegrationLogCommands(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"2": "it fails\n",
-		"1": `show log: none is kept of "usr:org.example.os:x86-64:1"`,
-		"3": `show log: "3" is not in the pool`,
+		"1": `no log is kept of "usr:org.example.os:x86-64:1"`,
+		"3": `"3" is not in the pool`,
 	} {
 		if diff := cmp.Diff(want, show(name)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -48,7 +48,7 @@ func TestIntegrationLogCommands(t *testing.T) {
 	if err := b.saveLog(said("too late\n")); err != nil {
 		t.Fatal(err)
 	}
-	if got := show("2"); !strings.Contains(got, "none is kept") {
+	if got := show("2"); !strings.Contains(got, "no log is kept") {
 		t.Errorf("after it was blessed: %q", got)
 	}
 	b.Tries = nil

@@ -12,12 +12,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The exit statuses.
-const (
-	exitFailure = 1 // what was asked for could not be done, or the answer is no
-	exitUsage   = 2 // the command line is wrong
-)
-
 // systemdNames are programs of systemd that the tool is when it is called by their
 // names, by a link.
 var systemdNames = map[string]string{
@@ -32,29 +26,15 @@ func main() {
 		root.SetArgs(append([]string{asSystemd}, os.Args[1:]...))
 	}
 	command, err := root.ExecuteC()
-	var usage usageError
-	var status exitStatus
-	switch {
-	case err == nil:
+	if err == nil {
 		return
-	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "freshroot: %v\nSee '%s --help'.\n", err, command.CommandPath())
-		if !isSystemd { // which has 1 for all that goes wrong
-			os.Exit(exitUsage)
-		}
-	case errors.As(err, &status):
-		os.Exit(int(status))
-	case !errors.Is(err, errSaid):
-		fmt.Fprintf(os.Stderr, "freshroot: %v\n", err)
 	}
-	os.Exit(exitFailure)
+	status := report(command, err)
+	if isSystemd && status == exitUsage { // which has 1 for all that goes wrong
+		status = exitFailure
+	}
+	os.Exit(status)
 }
-
-// errSaid is returned by a command that has told the person all there is to say.
-var errSaid = errors.New("said")
-
-// usageError is a mistake in the command line.
-type usageError struct{ error }
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/freshroot/freshroot/pkg/cmdline"
 	"github.com/freshroot/freshroot/pkg/facts"
+	"github.com/freshroot/freshroot/pkg/gpt"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
@@ -60,7 +62,7 @@ func (o planOptions) run(w io.Writer, paths []string) error {
 		o.printFailure(w, failure)
 		return errSaid
 	case err != nil:
-		return fmt.Errorf("plan: %w", err)
+		return err
 	case o.json:
 		return printJSON(w, describePlan(plan))
 	}
@@ -71,7 +73,12 @@ func (o planOptions) run(w io.Writer, paths []string) error {
 // plan makes the plan of the initramfs, from disks that are not booting.
 func (o planOptions) plan(paths []string) (volatile.Plan, error) {
 	opts, warnings := volatile.ParseOptions(cmdline.Parse(o.cmdline))
+	opts.Timeout = 0 // what is not there now is not waited for
 	arch := subvol.CanonicalArch(o.arch)
+	if known := gpt.Architectures(); !slices.Contains(known, arch) {
+		return volatile.Plan{}, usageError{fmt.Errorf("architecture %q is not known; known: %s",
+			o.arch, strings.Join(known, ", "))}
+	}
 	disks, err := readDisks(paths)
 	if err != nil {
 		return volatile.Plan{}, err
@@ -95,15 +102,11 @@ func (o planOptions) plan(paths []string) (volatile.Plan, error) {
 
 func (o planOptions) printFailure(w io.Writer, f *volatile.Failure) {
 	if o.json {
-		_ = printJSON(w, map[string]any{"failure": map[string]any{
-			"problem": f.Problem, "what": f.Error(), "seen": f.Seen, "do": f.Do}})
+		_ = printJSON(w, describeError(f))
 		return
 	}
 	fmt.Fprintf(w, "would not boot: %v\n", f)
-	for _, line := range volatile.Clip(f.Seen) {
-		fmt.Fprintf(w, "  %s\n", line)
-	}
-	fmt.Fprintf(w, "what to do:\n  %s\n", strings.Join(f.Do, "\n  "))
+	printHelp(w, f)
 }
 
 // planJSON is the plan for programs.

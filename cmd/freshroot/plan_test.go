@@ -121,6 +121,11 @@ func TestIntegrationPlanJSON(t *testing.T) {
 
 func TestIntegrationPlanWouldNotBoot(t *testing.T) {
 	disk := newPool(t, 512, "usr:org.example.os:x86-64:1")
+	whole := filepath.Join(t.TempDir(), "whole.img")
+	if err := errors.Join(os.WriteFile(whole, nil, 0o600), os.Truncate(whole, 128<<20)); err != nil {
+		t.Fatal(err)
+	}
+	testfs.Run(t, "mkfs.btrfs", "-q", whole)
 	for _, tc := range []struct {
 		args []string
 		want string
@@ -128,7 +133,8 @@ func TestIntegrationPlanWouldNotBoot(t *testing.T) {
 		{[]string{"--kernel", "9.9", disk}, "would not boot: the pool holds no usr: that can be booted"},
 		{[]string{"--arch", "riscv64", disk}, "would not boot: no partition of a suitable type"},
 		{[]string{disk, disk}, "could both be the pool"},
-		{[]string{"--cmdline", "root=LABEL=x", disk}, "would not boot: no partition root=LABEL=x"},
+		{[]string{"--cmdline", "root=LABEL=x", disk}, "would not boot: no partition root=LABEL=x appeared\n"},
+		{[]string{whole}, "one btrfs without partitions: if it is the pool, name it with root=UUID="},
 		{[]string{"--json", "--kernel", "9.9", disk}, `"problem": "no-usr"`},
 	} {
 		out, err := run(t, append([]string{"plan", "--arch", "x86-64"}, tc.args...)...)
@@ -140,7 +146,8 @@ func TestIntegrationPlanWouldNotBoot(t *testing.T) {
 
 func TestUsageErrors(t *testing.T) {
 	for _, args := range [][]string{{"plan"}, {"plan", "--nope", "x"}, {"man"}, {"man", "a", "b"},
-		{"plam", "x"}, {"initramfs", "bild"}, {"initramfs", "build", "x"}} {
+		{"plam", "x"}, {"initramfs", "bild"}, {"initramfs", "build", "x"},
+		{"plan", "--arch", "foo", "x"}} {
 		var usage usageError
 		if _, err := run(t, args...); !errors.As(err, &usage) {
 			t.Errorf("%q: error %v is no usage error", args, err)

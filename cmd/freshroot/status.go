@@ -56,7 +56,7 @@ type bootStatus struct {
 func (o statusOptions) run(w, messages io.Writer) error {
 	boot, err := readBoot()
 	if err != nil {
-		return fmt.Errorf("status: %w", err)
+		return err
 	}
 	space, full := lookAtSpace(boot)
 	if o.warnings {
@@ -70,6 +70,10 @@ func (o statusOptions) run(w, messages io.Writer) error {
 			sizesIf(o.sizes, messages)(dir, status.Members)
 			return err
 		})
+	}
+	if err != nil { // the rest is told all the same
+		status.Warnings = append(status.Warnings, err.Error())
+		err = errSaid
 	}
 	status.judge()
 	if o.json {

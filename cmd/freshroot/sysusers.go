@@ -81,7 +81,7 @@ func (o sysusersOptions) run(in io.Reader, out, messages io.Writer, args []strin
 	}
 	root, err := os.OpenFile(cmp.Or(o.root, "/"), os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return fmt.Errorf("sysusers: open root: %w", err)
+		return fmt.Errorf("open root: %w", err)
 	}
 	// From here on paths are resolved beneath it.
 	defer root.Close()
@@ -109,7 +109,7 @@ func (o sysusersOptions) run(in io.Reader, out, messages io.Writer, args []strin
 		return run.preview(said)
 	}
 	if err := apply.Commit(root, run.config); err != nil {
-		return fmt.Errorf("sysusers: %w", err)
+		return err
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func (o sysusersOptions) print(w io.Writer, root *os.File) error {
 		err = printConfig(w, root, files, o.tldr)
 	}
 	if err != nil {
-		return fmt.Errorf("sysusers: %w", err)
+		return err
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ func saidOr(said bool, err error) error {
 	if said && errors.As(err, &line) {
 		return errSaid
 	}
-	return fmt.Errorf("sysusers: %w", err)
+	return err
 }
 
 // sysusersRun is one call of the command.
@@ -245,7 +245,7 @@ func (r *sysusersRun) search(name string) error {
 func (r *sysusersRun) preview(messages io.Writer) error {
 	plan, err := apply.Preview(r.dir, r.config)
 	if err != nil {
-		return fmt.Errorf("sysusers: %w", err)
+		return err
 	}
 	// Whether they change in the end is only known when they are written.
 	for _, name := range plan.Touches() {

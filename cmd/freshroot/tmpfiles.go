@@ -124,12 +124,12 @@ func (o tmpfilesOptions) run(in io.Reader, out, messages io.Writer, args []strin
 	}
 	root, err := os.OpenFile(o.root, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return fmt.Errorf("tmpfiles: open root: %w", err)
+		return fmt.Errorf("open root: %w", err)
 	}
 	defer root.Close()
 	run := tmpfilesRun{tmpfilesOptions: o, dir: root, in: in, messages: messages}
 	if run.system, err = newTmpfilesSystem(root, o.user); err != nil {
-		return fmt.Errorf("tmpfiles: %w", err)
+		return err
 	}
 	if o.catConfig || o.tldr {
 		return run.print(out)
@@ -144,7 +144,7 @@ func (r *tmpfilesRun) print(w io.Writer) error {
 		err = printConfig(w, r.dir, files, r.tldr)
 	}
 	if err != nil {
-		return fmt.Errorf("tmpfiles: %w", err)
+		return err
 	}
 	return nil
 }
@@ -166,7 +166,7 @@ func (r *tmpfilesRun) apply(args []string) error {
 		invalid = invalid || p.Class == tmpfiles.Invalid
 	}
 	if err != nil {
-		return fmt.Errorf("tmpfiles: %w", err)
+		return err
 	}
 	unix.Umask(0) // modes are those of the lines
 	options := apply.Options{

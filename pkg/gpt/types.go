@@ -1,5 +1,10 @@
 package gpt
 
+import (
+	"maps"
+	"slices"
+)
+
 // Partition types of the Discoverable Partitions Specification (UAPI.2).
 const (
 	LinuxGeneric = "0fc63daf-8483-4772-8e79-3d69d8477de4"
@@ -30,6 +35,9 @@ var usrTypes = map[string]string{
 	"arm":     "7d0359a3-02b3-4f0a-865c-654403e70625",
 	"riscv64": "beaec34b-8442-439b-a40b-984381ed097d",
 }
+
+// Architectures returns systemd's names of those whose types are known here, sorted.
+func Architectures() []string { return slices.Sorted(maps.Keys(rootTypes)) }
 
 // RootType returns the type of the root partition of an architecture, or "" if
 // the specification's type is not known here.

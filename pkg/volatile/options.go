@@ -181,30 +181,33 @@ func readTimeout(o *Options, p cmdline.Param) ([]string, bool) {
 func unknownKey(key string) string {
 	var known []string
 	for k := range keys {
-		if strings.HasPrefix(k, prefix) {
-			known = append(known, strings.ReplaceAll(k, "_", "-"))
+		if name, ours := strings.CutPrefix(k, prefix); ours {
+			known = append(known, strings.ReplaceAll(name, "_", "-"))
 		}
 	}
-	return fmt.Sprintf("%s= is not known and was left out; %s", key, suggest(key, known))
+	return fmt.Sprintf("%s= is not known and was left out; %s",
+		key, suggest(prefix, strings.TrimPrefix(key, prefix), known))
 }
 
 func unknownValue(p cmdline.Param, known []string) string {
-	return fmt.Sprintf("%s=%s is not understood and was left out; %s", p.Key, p.Value, suggest(p.Value, known))
+	return fmt.Sprintf("%s=%s is not understood and was left out; %s", p.Key, p.Value, suggest("", p.Value, known))
 }
 
-// suggest names the nearest of the known words, or all if none is near.
-func suggest(word string, known []string) string {
+// suggest names the nearest of the known words, or all if none is near: a third of the
+// letters may be wrong, so that of a short word nothing is guessed. All begin with the
+// same text, which tells them apart in nothing.
+func suggest(begin, word string, known []string) string {
 	known = slices.Sorted(slices.Values(known))
-	best, distance := "", len(word)/3+2
+	best, distance := "", len(word)/3+1
 	for _, k := range known {
 		if d := editDistance(word, k); d < distance {
 			best, distance = k, d
 		}
 	}
 	if best != "" {
-		return fmt.Sprintf("did you mean %s?", best)
+		return fmt.Sprintf("did you mean %s%s?", begin, best)
 	}
-	return "known: " + strings.Join(known, ", ")
+	return "known: " + begin + strings.Join(known, ", "+begin)
 }
 
 // editDistance counts the bytes to insert, delete or change (Levenshtein).

@@ -180,7 +180,7 @@ func noPool(disks []Disk, opts Options) *Failure {
 	switch {
 	case len(disks) == 0:
 		f.Problem = NoDisk
-		f.What = fmt.Sprintf("no disk appeared within %v", opts.Timeout)
+		f.What = "no disk appeared" + within(opts)
 		f.Do = []string{
 			"check that the disk is connected and powered",
 			"build the initramfs with the driver of its controller: freshroot initramfs build --modules +NAME",
@@ -193,10 +193,7 @@ func noPool(disks []Disk, opts Options) *Failure {
 	case !slices.ContainsFunc(disks, hasTable):
 		f.Problem = NoTable
 		f.What = "no disk has a GUID partition table"
-		f.Do = []string{
-			"write an image with a pool to the disk",
-			"if the disk is one large btrfs without partitions, name it with root=/dev/...",
-		}
+		f.Do = append(nameWhole(disks), "write an image with a pool to the disk")
 	default:
 		f.Problem = NoBtrfs
 		f.What = "no partition of a suitable type holds a btrfs file system"
@@ -208,10 +205,33 @@ func noPool(disks []Disk, opts Options) *Failure {
 	return f
 }
 
+// within says how long was waited, where something was.
+func within(opts Options) string {
+	if opts.Timeout == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" within %v", opts.Timeout)
+}
+
+// nameWhole says how to boot from disks that are a file system without partitions, which
+// may be somebody's data, and so is only booted from when it is named.
+func nameWhole(disks []Disk) (hints []string) {
+	for _, d := range disks {
+		for _, p := range d.Partitions {
+			if p.Number == 0 {
+				hints = append(hints, fmt.Sprintf(
+					"%s is one btrfs without partitions: if it is the pool, name it with root=UUID=%s",
+					d.Name, p.UUID))
+			}
+		}
+	}
+	return hints
+}
+
 func notThere(disks []Disk, opts Options) *Failure {
 	return &Failure{
 		Problem: NoDisk,
-		What:    fmt.Sprintf("no partition root=%s appeared within %v", opts.Root, opts.Timeout),
+		What:    fmt.Sprintf("no partition root=%s appeared%s", opts.Root, within(opts)),
 		Seen:    describeDisks(disks),
 		Do: []string{
 			"correct root= on the kernel command line, or leave it out",

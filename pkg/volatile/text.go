@@ -12,7 +12,7 @@ const maxListed = 20
 func (p Plan) WriteText(w io.Writer) {
 	row := func(title, value string) { fmt.Fprintf(w, "%-10s %s\n", title, value) }
 	row("pool", describePartition(p.Pool))
-	row("kernel", orNone(p.Kernel))
+	row("kernel", p.kernel())
 	row("would boot", p.Usr.Entry)
 	p.Usr.writeOthers(w)
 	row("mode", "volatile="+string(p.Options.Mode))
@@ -27,6 +27,14 @@ func (p Plan) WriteText(w io.Writer) {
 	for i, s := range p.Steps {
 		fmt.Fprintf(w, "  %2d  %s\n", i+1, s)
 	}
+}
+
+// kernel is the release that the golden master has to have modules for.
+func (p Plan) kernel() string {
+	if p.Kernel == "" {
+		return "any: whether its modules are there was not looked at"
+	}
+	return p.Kernel
 }
 
 // writeOthers lists what was not picked.
