@@ -21,7 +21,7 @@ func blessCommand() *cobra.Command {
 	var giveBack bool
 	var purgeAfter int
 	c := &cobra.Command{
-		Use:   "bless [--give-back]",
+		Use:   "bless [flags]",
 		Short: "Say that the version that runs has booted well",
 		Long: `Take the boot counter off the version that runs: it has booted well, and is from now
 on booted without being counted. With systemd, freshroot-bless.service does it after
@@ -160,7 +160,7 @@ func one(entries []string, name string) (string, error) {
 
 func markBadCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "mark-bad VERSION",
+		Use:   "mark-bad [flags] VERSION",
 		Short: "Spend all tries of a version, so that another one is booted",
 		Long: `Spend all tries of a version of the pool that this machine runs from, and those of
 its boot loader entry. It is booted again only if nothing better is left, or when it

@@ -38,7 +38,7 @@ kernel command line.
   attributes  the vendor has changed owner, mode or attributes of the directory
   beside      both have changed it: the vendor's is put beside
   drop        what lies beside no longer applies
-  added, changed, deleted   of people here: stays so
+  added, modified, deleted  of people here: stays so
 
 The merge itself is done by the boot. The pool is read as "freshroot plan" does.
 
@@ -180,6 +180,9 @@ func (m etcMerge) print(w io.Writer) {
 	}
 	for _, made := range m.Made {
 		fmt.Fprintf(w, "%s is made from the factory of %s\n", made, m.Usr)
+	}
+	if m.Change == string(instance.Merged) && len(m.Actions) == 0 {
+		fmt.Fprintln(w, "nothing in it has to be changed")
 	}
 	for _, a := range m.Actions {
 		fmt.Fprintf(w, "  %-10s  %s\n", a.Change, printable(a.Path))

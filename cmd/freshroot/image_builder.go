@@ -104,7 +104,7 @@ func (o *builderFlags) machine(src *source.Source, p image.Plan) (m image.Machin
 // imageServeCommand is what the helper machine runs.
 func imageServeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:    "serve REQUEST",
+		Use:    "serve [flags] REQUEST",
 		Short:  "Do the part of building an image that needs root, in a helper machine",
 		Hidden: true,
 		Args:   arguments(cobra.ExactArgs(1)),

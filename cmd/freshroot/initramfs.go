@@ -43,7 +43,7 @@ type initramfsBuild struct {
 func initramfsBuildCommand() *cobra.Command {
 	var b initramfsBuild
 	c := &cobra.Command{
-		Use:   "build",
+		Use:   "build [flags]",
 		Short: "Build an initramfs for a kernel",
 		Long: `Build an initramfs: the init of freshroot, and the kernel modules that it needs
 to reach the disk. The same input gives the same bytes; SOURCE_DATE_EPOCH sets the
@@ -244,7 +244,7 @@ func summary(r archive.Result) string {
 func initramfsInspectCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "inspect FILE",
+		Use:   "inspect [flags] FILE",
 		Short: "List the files and modules of an initramfs",
 		Args:  arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -291,7 +291,7 @@ func printContents(w io.Writer, contents archive.Contents) error {
 }
 
 // listedMode is the mode of a file in an archive as ls shows it.
-func listedMode(mode uint64) string {
+func listedMode(mode archive.Mode) string {
 	m := fs.FileMode(mode & 0o777)
 	switch mode & unix.S_IFMT {
 	case unix.S_IFDIR:

@@ -82,6 +82,14 @@ func TestInitramfsBuildAndInspect(t *testing.T) {
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
+	out, err = runInitramfs("inspect", "--json", "freshroot-6.1-test.cpio")
+	var contents archive.Contents
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &contents)); err != nil {
+		t.Fatal(err)
+	}
+	if init := contents.Files[4]; init.Mode != 0o100755 || !strings.Contains(out, `"mode": "100755"`) {
+		t.Errorf("the mode of /init is %o in\n%s", init.Mode, out)
+	}
 	out, err = runInitramfs("inspect", "freshroot-6.1-test.cpio")
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 
 func keepSaveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "save PATH...",
+		Use:   "save [flags] PATH...",
 		Short: "Copy files of the running system into its instance",
 		Long: `Copy files or directories that the keep list keeps across a reboot into the
 instance, each in one step, so that the next boot finds them. It is for what did not

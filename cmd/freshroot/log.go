@@ -29,7 +29,7 @@ last 256 KiB of the last boot are kept.`,
 
 func logSaveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "save [-]",
+		Use:   "save [flags] [-]",
 		Short: "Keep the log of this boot, unless the version is blessed",
 		Long: `Keep the kernel's log of this boot in the pool, or with - what comes on standard
 input. If the version that runs is blessed, nothing is done.
@@ -95,7 +95,7 @@ func (b bootRecord) saveLog(read func() ([]byte, error)) error {
 
 func logShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show VERSION",
+		Use:   "show [flags] VERSION",
 		Short: "Show the log that is kept of a version",
 		Long: `Show the log that is kept of a version in the pool that this machine runs from.
 VERSION is what freshroot.usr= takes: 1.2, org.example.os:1.2 or a full name.

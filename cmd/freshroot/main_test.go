@@ -5,9 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 )
 
 // TestExitStatus runs the tool as people do, by its own name and by those of systemd.
@@ -60,4 +62,21 @@ func TestExitStatus(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", test.argv, diff)
 		}
 	}
+}
+
+// TestUsageLines has flags before arguments in all of them: cobra would put them behind.
+func TestUsageLines(t *testing.T) {
+	var check func(c *cobra.Command)
+	check = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			check(sub)
+		}
+		line := c.UseLine()
+		_, behind, _ := strings.Cut(line, " [flags]")
+		own := c.Name() != "help" && !strings.Contains(line, completionName)
+		if before, _, ok := strings.Cut(c.Use, " "); own && ok && behind == "" && c.Use != before+" [flags]" {
+			t.Errorf("flags behind arguments: %s", line)
+		}
+	}
+	check(rootCommand())
 }

@@ -12,7 +12,7 @@ import (
 
 func manCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "man DIRECTORY",
+		Use:   "man [flags] DIRECTORY",
 		Short: "Write the manual pages of all commands to a directory",
 		Long: `Write the manual pages of all commands to a directory, for packages to install.
 They are made from the help texts. The directory is made if it is not there.`,

@@ -31,8 +31,21 @@ type Contents struct {
 // File is a file of an initramfs.
 type File struct {
 	Name string `json:"name"`
-	Mode uint64 `json:"mode"` // with the type, as in st_mode
+	Mode Mode   `json:"mode"`
 	Size uint64 `json:"size"`
+}
+
+// Mode is the type of a file and its permissions, as in st_mode.
+type Mode uint64
+
+// MarshalText writes a mode as people and stat(1) do, in octal: "100644".
+func (m Mode) MarshalText() ([]byte, error) { return strconv.AppendUint(nil, uint64(m), 8), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (m *Mode) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 8, 32)
+	*m = Mode(n)
+	return err
 }
 
 // Inspect reads an initramfs that [Build] made.
@@ -82,7 +95,7 @@ func nextFile(data []byte) (f File, content, rest []byte, err error) {
 		return n
 	}
 	nameSize := number(nameSizeNumber)
-	f.Mode, f.Size = number(modeNumber), number(fileSizeNumber)
+	f.Mode, f.Size = Mode(number(modeNumber)), number(fileSizeNumber)
 	if err != nil {
 		return f, nil, nil, err
 	}

@@ -83,7 +83,7 @@ func FuzzNextFile(f *testing.F) {
 		if err != nil {
 			return // u-root takes digits only in pairs
 		}
-		want := File{cpio.Normalize(record.Name), record.Mode, record.FileSize}
+		want := File{cpio.Normalize(record.Name), Mode(record.Mode), record.FileSize}
 		file.Name = cpio.Normalize(file.Name)
 		if diff := cmp.Diff(want, file); diff != "" {
 			t.Errorf("file (-u-root +ours):\n%s", diff)

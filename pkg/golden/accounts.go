@@ -50,6 +50,15 @@ func (a *accounts) tables() []*table {
 	return []*table{&a.passwd, &a.group, &a.shadow, &a.gshadow, &a.subuid, &a.subgid}
 }
 
+// texts returns the content of each file.
+func (a *accounts) texts() map[string]string {
+	texts := map[string]string{}
+	for _, t := range a.tables() {
+		texts[t.path] = t.text()
+	}
+	return texts
+}
+
 func (t *table) read(root *os.Root) error {
 	text, err := readSmall(root, t.path, maxAccounts)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -211,33 +211,42 @@ func (p *Plan) edit(name, text, why string) {
 }
 
 // editAccounts drops people, and locks the passwords of the others. The change of each
-// file names all that was done, as a name is in several.
+// file says what was done in it.
 func (p *Plan) editAccounts(root *os.Root, opts Options) error {
 	a, err := readAccounts(root)
 	if err != nil {
 		return err
 	}
-	before := map[string]string{}
-	for _, t := range a.tables() {
-		before[t.path] = t.text()
-	}
-	var whys []string
-	if !opts.KeepUsers {
-		if names := a.dropOrdinary(); len(names) > 0 {
-			whys = append(whys, "the users and groups of people are dropped: "+unique(names))
+	whys := map[string][]string{}
+	do := func(what string, edit func() (names []string)) {
+		before := a.texts()
+		names := edit()
+		for _, t := range a.tables() {
+			if old := before[t.path]; t.text() != old {
+				whys[t.path] = append(whys[t.path], what+unique(mentioned(old, names)))
+			}
 		}
+	}
+	if !opts.KeepUsers {
+		do("the users and groups of people are dropped: ", a.dropOrdinary)
 	}
 	if !opts.KeepPasswords {
-		if names := a.lockPasswords(); len(names) > 0 {
-			whys = append(whys, "passwords are locked: "+unique(names))
-		}
+		do("passwords are locked: ", a.lockPasswords)
 	}
 	for _, t := range a.tables() {
-		if t.text() != before[t.path] && !p.dropped(t.path) {
-			p.edit(t.path, t.text(), strings.Join(whys, "; "))
+		if why := whys[t.path]; why != nil && !p.dropped(t.path) {
+			p.edit(t.path, t.text(), strings.Join(why, "; "))
 		}
 	}
 	return nil
+}
+
+// mentioned returns those of the names that a file of accounts has in some field.
+func mentioned(text string, names []string) []string {
+	fields := set(strings.FieldsFunc(text, func(r rune) bool {
+		return r == ':' || r == ',' || r == '\n'
+	}))
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !fields[name] })
 }
 
 // unique lists names from a disk, each once.

@@ -96,3 +96,11 @@ func checkWord(t *testing.T, want, written string, grammar words.Flags) {
 		t.Errorf("%q for %q reads as %q, %v", written, want, got, err)
 	}
 }
+
+// TestMentioned names in a file's change only who is in it.
+func TestMentioned(t *testing.T) {
+	got := mentioned("sudo:x:27:ada,eve\nada:x:1000:\n", []string{"ada", "bob", "x", "27"})
+	if diff := cmp.Diff([]string{"ada", "x", "27"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -221,7 +221,7 @@ func TestIntegrationPreview(t *testing.T) {
 	check("2", []string{
 		"added added", "beside both.freshroot-new", "create comes", "remove d/e/goes", "remove d/e",
 		"remove d/goes", "remove d", "deleted deleted", "beside deleted2.freshroot-new", "replace follows",
-		"remove goes", "added keptdir/added", "remove keptdir/goes", "replace link", "changed mine", "create new",
+		"remove goes", "added keptdir/added", "remove keptdir/goes", "replace link", "modified mine", "create new",
 		"replace todir", "remove tofile/x", "replace tofile", "replace tolink",
 	})
 	check("1", nil)
@@ -239,7 +239,7 @@ func TestIntegrationDiff(t *testing.T) {
 		got = append(got, a.Op.String()+" "+a.Path)
 		return nil
 	})
-	want := []string{"added added", "changed both", "deleted deleted", "deleted deleted2", "added keptdir/added", "changed mine"}
+	want := []string{"added added", "modified both", "deleted deleted", "deleted deleted2", "added keptdir/added", "modified mine"}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}

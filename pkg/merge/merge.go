@@ -80,7 +80,7 @@ const (
 	Drop       // remove what lies beside it, for it no longer applies
 )
 
-var opNames = [...]string{"", "added", "changed", "deleted",
+var opNames = [...]string{"", "added", "modified", "deleted",
 	"create", "replace", "remove", "attributes", "beside", "drop"}
 
 // String returns the name of the op in lower case.

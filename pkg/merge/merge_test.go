@@ -118,10 +118,10 @@ var cases = map[string]struct{ base, mine, theirs, want, actions string }{
 	"nothing, file to dir":     {"a=1", "a=1", "a/b=1", "a/b=1", "replace a"},
 	"nothing, dir to file":     {"a/b=1", "a/b=1", "a=1", "a=1", "remove a/b;replace a"},
 	"nothing, dir mode":        {"d/a=1", "d/a=1", "d/=x d/a=1", "d/=x d/a=1", "attributes d"},
-	"changed, nothing":         {"a=1", "a=m", "a=1", "a=m", "changed a"},
+	"changed, nothing":         {"a=1", "a=m", "a=1", "a=m", "modified a"},
 	"changed, changed":         {"a=1", "a=m", "a=2", "a=m a.freshroot-new=2", "beside a.freshroot-new"},
 	"changed, the same":        {"a=1", "a=2", "a=2", "a=2", ""},
-	"changed, removed":         {"a=1", "a=m", "", "a=m", "changed a"},
+	"changed, removed":         {"a=1", "a=m", "", "a=m", "modified a"},
 	"changed, to dir":          {"a=1", "a=m", "a/b=1", "a=m a.freshroot-new/b=1", "beside a.freshroot-new"},
 	"added, nothing":           {"", "a=m", "", "a=m", "added a"},
 	"added, added":             {"", "a=m", "a=2", "a=m a.freshroot-new=2", "beside a.freshroot-new"},
@@ -135,16 +135,16 @@ var cases = map[string]struct{ base, mine, theirs, want, actions string }{
 	"deleted tree, changed":    {"d/a=1", "", "d/a=2", "d.freshroot-new/a=2", "beside d.freshroot-new"},
 	"file to dir, changed":     {"a=1", "a/m=1", "a=2", "a/m=1 a.freshroot-new=2", "beside a.freshroot-new"},
 	"file to dir, also":        {"a=1", "a/m=1", "a/v=1", "a/m=1 a/v=1", "added a/m;create a/v"},
-	"dir to file, nothing":     {"d/a=1", "d=m", "d/a=1", "d=m", "changed d"},
+	"dir to file, nothing":     {"d/a=1", "d=m", "d/a=1", "d=m", "modified d"},
 	"dir to file, changed":     {"d/a=1", "d=m", "d/a=2", "d=m d.freshroot-new/a=2", "beside d.freshroot-new"},
-	"dir mode, nothing":        {"d/a=1", "d/=m d/a=1", "d/a=1", "d/=m d/a=1", "changed d"},
-	"dir mode, dir mode":       {"d/a=1", "d/=m d/a=1", "d/=x d/a=1", "d/=m d/a=1", "changed d"},
-	"dir mode, removed":        {"d/a=1", "d/=m d/a=1", "", "d/=m", "remove d/a;changed d"},
+	"dir mode, nothing":        {"d/a=1", "d/=m d/a=1", "d/a=1", "d/=m d/a=1", "modified d"},
+	"dir mode, dir mode":       {"d/a=1", "d/=m d/a=1", "d/=x d/a=1", "d/=m d/a=1", "modified d"},
+	"dir mode, removed":        {"d/a=1", "d/=m d/a=1", "", "d/=m", "remove d/a;modified d"},
 	"beside, again":            {"a=1", "a=m a.freshroot-new=1", "a=2", "a=m a.freshroot-new=2", "beside a.freshroot-new"},
-	"beside, nothing":          {"a=1", "a=m a.freshroot-new=1", "a=1", "a=m a.freshroot-new=1", "changed a"},
+	"beside, nothing":          {"a=1", "a=m a.freshroot-new=1", "a=1", "a=m a.freshroot-new=1", "modified a"},
 	"beside, solved":           {"a=1", "a=2 a.freshroot-new=1", "a=2", "a=2", "drop a.freshroot-new"},
 	"beside, follows":          {"a=1", "a=1 a.freshroot-new=1", "a=2", "a=2", "replace a;drop a.freshroot-new"},
-	"beside, removed":          {"a=1", "a=m a.freshroot-new=1", "", "a=m", "changed a;drop a.freshroot-new"},
+	"beside, removed":          {"a=1", "a=m a.freshroot-new=1", "", "a=m", "modified a;drop a.freshroot-new"},
 	"beside, deleted":          {"a=1", "a.freshroot-new=1", "a=1", "a.freshroot-new=1", "deleted a"},
 	"beside in dir, removed":   {"d/a=1", "d/a=1 d/a.freshroot-new=0", "", "", "remove d/a;drop d/a.freshroot-new;remove d"},
 	"beside nobody's":          {"", "m=1 m.freshroot-new=2", "", "m=1 m.freshroot-new=2", "added m;added m.freshroot-new"},
@@ -178,7 +178,7 @@ func TestWalkNoBase(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	wantActions := []string{"beside b.freshroot-new", "create c", "create d/b", "changed d", "added m"}
+	wantActions := []string{"beside b.freshroot-new", "create c", "create d/b", "modified d", "added m"}
 	if diff := cmp.Diff(wantActions, actions); diff != "" {
 		t.Errorf("actions (-want +got):\n%s", diff)
 	}
@@ -186,7 +186,7 @@ func TestWalkNoBase(t *testing.T) {
 
 // TestWalkLongName sees that a name which leaves no room for the suffix stays without.
 func TestWalkLongName(t *testing.T) {
-	for length, op := range map[int]string{241: "beside", 242: "changed"} {
+	for length, op := range map[int]string{241: "beside", 242: "modified"} {
 		name := strings.Repeat("n", length)
 		_, actions := run(t, tree{name: "1"}, tree{name: "m"}, tree{name: "2"})
 		if len(actions) != 1 || !strings.HasPrefix(actions[0], op+" ") {

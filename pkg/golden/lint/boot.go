@@ -47,7 +47,7 @@ func checkFactory(t *tree) (found []Finding) {
 		if rootfs.Reserved(f.path) {
 			found = append(found, Finding{
 				Severity: Warning, Path: path.Join(factoryDir, f.path),
-				What: "is in the factory",
+				What: "is not for a factory to fill",
 				Why:  "/" + f.path + " is the OS's or the kernel's, and is never filled",
 				Do:   "remove it",
 			})
@@ -143,9 +143,13 @@ func noSource(l tmpfiles.Line, link file) Finding {
 // without the others, so that this is no error.
 func checkLines(t *tree) (found []Finding) {
 	for _, p := range t.broken {
+		what := fmt.Sprintf("line %d cannot be used: %v", p.Line, p.Err)
+		if p.Line == 0 {
+			what = "cannot be read: " + cause(p.Err)
+		}
 		found = append(found, Finding{
 			Severity: Warning, Path: p.File,
-			What: fmt.Sprintf("line %d cannot be used: %v", p.Line, p.Err),
+			What: what,
 			Why:  "what it makes is missing",
 			Do:   "correct it",
 		})

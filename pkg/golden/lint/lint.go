@@ -11,6 +11,7 @@ package lint
 
 import (
 	"cmp"
+	"errors"
 	"io/fs"
 	"os"
 	"slices"
@@ -36,6 +37,15 @@ type Finding struct {
 	What     string   `json:"what"`
 	Why      string   `json:"why"`
 	Do       string   `json:"do"`
+}
+
+// cause is an error without the file, which the finding names.
+func cause(err error) string {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		return of.Err.Error()
+	}
+	return err.Error()
 }
 
 // A check looks at a tree and tells what it finds.
@@ -64,6 +74,7 @@ var checks = []check{
 	{"utf8", checkNamesUTF8},
 	{"units", checkUnits},
 	{"host-keys", checkHostKeys},
+	{"scripts", checkScripts},
 }
 
 // Run looks at a tree. The worst findings come first.

@@ -132,6 +132,8 @@ func TestIntegrationFaults(t *testing.T) {
 			[]string{"error disks etc/fstab", "warning disks etc/fstab", "note machine etc/fstab"}},
 		"not UTF-8": {map[string]string{etc + "\xff.d/x": "", etc + "\xfe": "-> x"},
 			[]string{"warning utf8 " + etc + "\xfe", "warning utf8 " + etc + "\xff.d"}},
+		"remount": {map[string]string{etc + "init.d/mountall.sh": "#!/bin/sh\n# mount -o remount /usr\n\tmount -n -o remount,rw /usr || :\nmount -o remount /\nmount /usr/x\n"},
+			[]string{"warning scripts etc/init.d/mountall.sh"}},
 		"host keys":       {map[string]string{"usr/sbin/sshd": ""}, []string{"warning host-keys etc/ssh"}},
 		"host keys, made": {map[string]string{"usr/sbin/sshd": "", "usr/lib/systemd/system/k.service": "ExecStart=ssh-keygen -A\n"}, nil},
 		"unknown service user": {map[string]string{"usr/lib/systemd/system/a.service": "[Service]\nUser=ghost\nGroup=ghosts\n"},

@@ -99,7 +99,7 @@ func checkKeys(t *tree) (found []Finding) {
 		if err != nil {
 			found = append(found, Finding{
 				Severity: Warning, Path: f.path,
-				What: "cannot be read: " + err.Error(),
+				What: "cannot be read: " + cause(err),
 				Why:  "it may have a secret", Do: "run this as root",
 			})
 			continue
