@@ -13,6 +13,7 @@ import (
 // hangError is the error of what does not end.
 type hangError struct{ limit time.Duration }
 
+// Error says how long was waited for a sign of life.
 func (e *hangError) Error() string {
 	return fmt.Sprintf("nothing was read or written for %v", e.limit)
 }

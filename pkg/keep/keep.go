@@ -45,6 +45,7 @@ var scopes = []struct {
 	scope Scope
 }{{"reboot", Reboot}, {"update", Update}, {"reset", Reset}}
 
+// String returns the words of the list for the scopes: "update reset".
 func (s Scope) String() string {
 	var words []string
 	for _, known := range scopes {

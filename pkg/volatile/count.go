@@ -17,6 +17,7 @@ const (
 // The name is on the disk when the step is done.
 type Count struct{ From, To string }
 
+// String names the member before and after: a plan shows that a byte changes.
 func (s Count) String() string {
 	return fmt.Sprintf("count this try: rename %s to %s", s.From, s.To)
 }

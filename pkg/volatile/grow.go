@@ -13,6 +13,7 @@ type Grow struct {
 	Room   int64 // bytes to be gained
 }
 
+// String says how much is gained, in binary units.
 func (s Grow) String() string {
 	return fmt.Sprintf("grow %s and its file system by %s", s.Device, units.Bytes(s.Room))
 }

@@ -16,6 +16,7 @@ var Homes = []string{"auto", "none"}
 // does not end the boot.
 type Home struct{ Member, User, Root string }
 
+// String names the member and the place where its user finds it.
 func (s Home) String() string {
 	return fmt.Sprintf("bind %s on %s/home/%s", PoolDir+"/"+s.Member, s.Root, s.User)
 }

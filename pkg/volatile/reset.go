@@ -26,12 +26,14 @@ type Reset struct {
 // end the boot if it fails.
 type Undo struct{ Instance, Entry string }
 
+// String says what is thrown away, and names all who have asked for it.
 func (s Reset) String() string {
 	what := map[reset.Scope]string{reset.Var: "/var", reset.All: "all"}[s.Scope]
 	return fmt.Sprintf("reset %s of instance %s, as %s asks for", what, s.Instance,
 		strings.Join(s.Why, " and "))
 }
 
+// String names the entry of the trash.
 func (s Undo) String() string {
 	return fmt.Sprintf("bring back %s from the trash", s.Entry)
 }

@@ -83,6 +83,8 @@ type Switch struct {
 	Init []string // candidates, the first that exists is executed
 }
 
+// String tells an instance that is new, and comes from the factory alone, from one that
+// is merged with it.
 func (s Instantiate) String() string {
 	if s.New {
 		return fmt.Sprintf("create instance %s from %s/share/factory", s.Name, s.Usr)
@@ -90,54 +92,67 @@ func (s Instantiate) String() string {
 	return fmt.Sprintf("bring /etc and /var of instance %s up to %s", s.Name, s.Usr)
 }
 
+// String says only what becomes of the pool: which device it is on is known by then.
 func (s Remount) String() string {
 	return "remount the pool " + access(!s.Writable)
 }
 
+// String says whether what is seen at the target can be changed there.
 func (s Bind) String() string {
 	return fmt.Sprintf("bind %s on %s, %s", s.Source, s.Target, access(s.ReadOnly))
 }
 
+// String has the limits, for they are what a root in RAM fails by.
 func (s Tmpfs) String() string {
 	return fmt.Sprintf("mount tmpfs on %s (%s)", s.Target, s.Options)
 }
 
+// String names the layers, the one that is written to first.
 func (s OverlayRoot) String() string {
 	return fmt.Sprintf("mount overlay on %s: tmpfs (%s) over %s", s.Target, s.Options, s.Lower)
 }
 
+// String names what is protected.
 func (s Protect) String() string {
 	return fmt.Sprintf("remount %s read-only", s.Target)
 }
 
+// String does not list the directories: what is there is left as it is.
 func (s Skeleton) String() string {
 	return fmt.Sprintf("make what is missing of the links and directories of %s", s.Root)
 }
 
+// String says that nothing that exists is overwritten.
 func (s Populate) String() string {
 	return fmt.Sprintf("copy %s to %s, keeping what exists", s.From, s.To)
 }
 
+// String does not list the paths: they are known when the rules are read.
 func (s Keep) String() string {
 	return fmt.Sprintf("bind what is kept from boot to boot from %s into %s", s.Instance, s.Root)
 }
 
+// String names both, though either may be left to systemd.
 func (s Identity) String() string {
 	return "set up machine-id and hostname of " + s.Root
 }
 
+// String names the root whose users are made.
 func (s Sysusers) String() string {
 	return "make the users and groups of sysusers.d in " + s.Root
 }
 
+// String names the root whose files are made and removed.
 func (s Tmpfiles) String() string {
 	return "make and remove what tmpfiles.d says in " + s.Root
 }
 
+// String names the device, as the link does.
 func (s VolatileRoot) String() string {
 	return "link /run/systemd/volatile-root to " + s.Device
 }
 
+// String lists the candidates in the order in which they are tried.
 func (s Switch) String() string {
 	return fmt.Sprintf("switch to %s and execute the first of %s", s.Root, strings.Join(s.Init, " "))
 }

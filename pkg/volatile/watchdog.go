@@ -10,6 +10,7 @@ import (
 // Watchdog arms the hardware's watchdog. What follows has to reset it in time.
 type Watchdog struct{ Seconds int }
 
+// String says how long the rest of the boot has between two signs of life.
 func (s Watchdog) String() string {
 	return fmt.Sprintf("arm the hardware watchdog: %d s to the next sign of life", s.Seconds)
 }
