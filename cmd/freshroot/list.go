@@ -132,9 +132,7 @@ func describeMember(dir *os.File, entry, kernel, running string) poolMember {
 	if m.Kind != subvol.Usr {
 		return p
 	}
-	if m.Tries.Counted {
-		p.Tries = &tries{m.Tries.Left, m.Tries.Done}
-	}
+	p.Tries = countOf(m)
 	unusable := pool.CheckUsr(dir, entry, kernel)
 	switch {
 	case m.Arch != subvol.HostArch():

@@ -27,7 +27,8 @@ func statusCommand() *cobra.Command {
 the instance, the other versions of the pool, what is asked of the next boot, how long
 the last one took, and warnings: of the boot, and of what runs full.
 
-The pool is looked at only by root; the rest is for everybody.
+The pool is looked at only by root: the other versions, what is asked of the next boot
+and the logs. The rest is for everybody.
 
 With --sizes it says how much of the disk each version takes for itself, and how much
 it shares with others, which takes a while: see "freshroot list --help".
@@ -75,7 +76,8 @@ func (o statusOptions) run(w, messages io.Writer) error {
 		status.Warnings = append(status.Warnings, err.Error())
 		err = errSaid
 	}
-	status.judge()
+	mountinfo, _ := os.ReadFile("/proc/self/mountinfo") // without it, the record counts
+	status.judge(string(mountinfo))
 	if o.json {
 		return errors.Join(err, printJSON(w, status))
 	}
@@ -119,15 +121,40 @@ func (s *bootStatus) look(dir *os.File) error {
 	return nil
 }
 
-// judge says how the version that runs stands by now: as in the pool, or else as it was
-// booted.
-func (s *bootStatus) judge() {
+// judge says how the version that runs stands by now: as in the pool, for who may look
+// there, or else as the kernel calls what is mounted.
+func (s *bootStatus) judge(mountinfo string) {
 	for _, p := range s.Members {
 		if p.Running {
 			s.Usr, s.Tries = p.Name, p.Tries
 		}
 	}
+	now, err := subvol.Parse(mountedFrom(mountinfo, "/usr"))
+	if s.Members == nil && err == nil && now.Kind == subvol.Usr && now.Version == s.Version {
+		s.Usr, s.Tries = now.String(), countOf(now)
+	}
 	s.Blessed = s.Tries == nil
+}
+
+// countOf is the counter of a golden master, nil if it has none.
+func countOf(m subvol.Member) *tries {
+	if !m.Tries.Counted {
+		return nil
+	}
+	return &tries{m.Tries.Left, m.Tries.Done}
+}
+
+// mountedFrom returns which member of the pool is mounted somewhere, "" if none is. The
+// kernel follows it when it is renamed, and tells everybody (proc_pid_mountinfo(5)).
+func mountedFrom(mountinfo, where string) (member string) {
+	const root, point = 3, 4 // the fields
+	for line := range strings.Lines(mountinfo) {
+		fields := strings.Fields(line)
+		if len(fields) > point && fields[point] == where {
+			member = strings.TrimPrefix(fields[root], "/") // a later one covers it
+		}
+	}
+	return member
 }
 
 // maxRequest bounds what is read of a request.

@@ -140,7 +140,7 @@ func TestIntegrationStatusLook(t *testing.T) {
 			if err := b.readPool(s.look); err != nil {
 				t.Fatal(err)
 			}
-			s.judge()
+			s.judge("")
 			if s.Blessed || *s.Tries != (tries{1, 2}) || s.Usr != v+"2+1-2" {
 				t.Errorf("before: %+v", s)
 			}
@@ -150,7 +150,7 @@ func TestIntegrationStatusLook(t *testing.T) {
 			if err := b.readPool(s.look); err != nil {
 				t.Fatal(err)
 			}
-			s.judge()
+			s.judge("")
 			if !s.Blessed || s.Usr != v+"2" {
 				t.Errorf("after: %+v", s)
 			}
@@ -166,6 +166,38 @@ func TestIntegrationStatusLook(t *testing.T) {
 				t.Errorf("versions (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestIntegrationStatusOfAnybody sees without a look into the pool that it was blessed.
+func TestIntegrationStatusOfAnybody(t *testing.T) {
+	b := runningFrom(t, volatile.No, v+"2+1-2", v+"2+1-2")
+	b.Version, b.Tries = "2", &tries{1, 2}
+	usr := t.TempDir()
+	top := strings.TrimSpace(testfs.Run(t, "findmnt", "-n", "-o", "TARGET", b.Pool.Device))
+	testfs.Run(t, "mount", "--bind", filepath.Join(top, v+"2+1-2"), usr)
+	t.Cleanup(func() { testfs.Run(t, "umount", usr) })
+	look := func() bootStatus {
+		mountinfo, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := bootStatus{bootRecord: b}
+		s.judge(strings.ReplaceAll(string(mountinfo), " "+usr+" ", " /usr "))
+		return s
+	}
+	if s := look(); s.Blessed || s.Usr != v+"2+1-2" {
+		t.Errorf("before: %q, blessed: %v", s.Usr, s.Blessed)
+	}
+	if err := b.bless(&strings.Builder{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if s := look(); !s.Blessed || s.Usr != v+"2" {
+		t.Errorf("after: %q, blessed: %v", s.Usr, s.Blessed)
+	}
+	b.Version = "1" // of what is mounted we know nothing then
+	if s := look(); s.Blessed {
+		t.Error("another version counts")
 	}
 }
 
@@ -198,53 +230,6 @@ func TestIntegrationReadPending(t *testing.T) {
 	want := []string{"root:a:v:a: " + strings.Repeat("x", maxRequest), "root:b:v:a: reset var"}
 	if diff := cmp.Diff(want, readPending(top)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestSpaceWarnings(t *testing.T) {
-	for _, c := range []struct {
-		space poolSpace
-		want  []string
-	}{
-		{poolSpace{Size: 100 << 20, Free: 50 << 20}, nil},
-		{poolSpace{}, nil},
-		{poolSpace{Size: 100 << 20, Free: 5 << 20}, []string{"the pool is 95 % full: 5.0 MiB are free"}},
-		{poolSpace{Size: 1000 << 20, Free: 110 << 20, MetadataTotal: 200 << 20, MetadataUsed: 190 << 20}, []string{
-			"the metadata of the pool is 95 % full: btrfs balance start -dusage=10 may make room"}},
-		{poolSpace{Size: 1000 << 20, Free: 500 << 20, MetadataTotal: 200 << 20, MetadataUsed: 190 << 20}, nil},
-	} {
-		if diff := cmp.Diff(c.want, c.space.warnings()); diff != "" {
-			t.Errorf("%+v (-want +got):\n%s", c.space, diff)
-		}
-	}
-}
-
-// TestIntegrationTmpfsWarnings fills a tmpfs.
-func TestIntegrationTmpfsWarnings(t *testing.T) {
-	dir := testfs.Tmpfs(t, "size=1m,nr_inodes=100")
-	look := func() []string {
-		var st unix.Statfs_t
-		if err := unix.Statfs(dir, &st); err != nil {
-			t.Fatal(err)
-		}
-		return tmpfsWarnings("/", st)
-	}
-	if got := look(); got != nil {
-		t.Errorf("empty: %q", got)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "x"), make([]byte, 1000<<10), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"/ is in RAM and 97 % full: allow more with freshroot.tmpfs="}
-	if diff := cmp.Diff(want, look()); diff != "" {
-		t.Errorf("full (-want +got):\n%s", diff)
-	}
-}
-
-func TestIntegrationMeasurePool(t *testing.T) {
-	got, err := measurePool(testfs.Btrfs(t, 256))
-	if err != nil || got.Size == 0 || got.Free == 0 || got.MetadataTotal < got.MetadataUsed || got.MetadataUsed == 0 {
-		t.Errorf("got %+v, error %v", got, err)
 	}
 }
 
