@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -72,7 +73,7 @@ func (o *tmpfilesOptions) flags(c *cobra.Command) {
 	f.BoolVar(&o.remove, "remove", false, "remove what is marked for removal")
 	f.BoolVar(&o.clean, "clean", false, "remove what has become old")
 	f.BoolVar(&o.purge, "purge", false, "remove what lines with $ make")
-	f.StringVar(&o.root, "root", "/", "work on the root in this `DIR`")
+	f.StringVar(&o.root, "root", "", "work on the root in this `DIR` (default: /)")
 	f.StringVar(&o.image, "image", "", "not supported: mount the `IMAGE` and use --root")
 	f.StringVar(&o.replace, "replace", "", "let the arguments count as the `FILE` of this path")
 	f.StringArrayVar(&o.prefixes, "prefix", nil, "only apply lines with this `PREFIX`")
@@ -112,7 +113,7 @@ func (o tmpfilesOptions) check(args []string) error {
 			"you need to specify at least one of --clean, --create, --remove, or --purge")
 	case o.purge && len(args) == 0:
 		return errors.New("refusing --purge without specification of a configuration file")
-	case o.user && o.root != "/":
+	case o.user && o.root != "":
 		return errors.New("combination of --user and --root= is not supported")
 	}
 	return checkReplace(o.replace, print, args)
@@ -122,7 +123,7 @@ func (o tmpfilesOptions) run(in io.Reader, out, messages io.Writer, args []strin
 	if err := o.check(args); err != nil {
 		return usageError{err}
 	}
-	root, err := os.OpenFile(o.root, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	root, err := os.OpenFile(cmp.Or(o.root, "/"), os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return fmt.Errorf("open root: %w", err)
 	}
