@@ -58,6 +58,7 @@ Exit status: 0 if all went well, 1 if something failed or the answer is no,
 		resetCommand(), trashCommand(), rootsCommand(), homesCommand(),
 		espCommand(), growCommand(), installCommand(),
 	)
+	addCompletion(root)
 	return cobraCommands(group(root))
 }
 
