@@ -101,7 +101,7 @@ func TestIntegrationReserveCutShort(t *testing.T) {
 	if err := os.Truncate(reserve, 0); err != nil {
 		t.Fatal(err)
 	}
-	m.reset(reset.All)
+	m.boot("1")
 	if info, err := os.Stat(reserve); err != nil || info.Size() != 4<<20 {
 		t.Errorf("the reserve: %v, %v", info, err)
 	}
