@@ -134,12 +134,17 @@ const cmdline = "console=ttyS0 quiet panic=-1 printk.devkmsg=on "
 func (l *lab) boot(ctx context.Context, disk, initramfs string, c clock, words string) (
 	*report, error,
 ) {
-	ctx, cancel := context.WithTimeout(ctx, bootTime)
-	defer cancel()
-	v, err := vm.Start(ctx, vm.Config{
+	return l.run(ctx, vm.Config{
 		Kernel: l.kernel.Image, Initramfs: initramfs, Cmdline: cmdline + words,
 		Disks: []vm.Disk{{Path: disk}}, CPUs: c.cpus, MemoryMiB: c.memory, Icount: c.icount,
 	})
+}
+
+// run runs a machine until it is off.
+func (l *lab) run(ctx context.Context, machine vm.Config) (*report, error) {
+	ctx, cancel := context.WithTimeout(ctx, bootTime)
+	defer cancel()
+	v, err := vm.Start(ctx, machine)
 	if err != nil {
 		return nil, err
 	}

@@ -1,14 +1,14 @@
 // Command bench measures freshroot against its peers and prints tables in Markdown,
 // for docs/performance.md.
 //
-//	go run ./qemu-tests/bench [--quick] [boot|peers|copy|size|members|populate|state|image]...
+//	go run ./qemu-tests/bench [--quick] [boot|peers|copy|size|members|populate|state|image|firmware]...
 //
 // boot compares the init with a static C program that does the same and has all
 // decisions compiled in (floor/floor.c); peers with initramfs-tools and dracut; copy
 // the copy of the factory with cp -a; size measures archives and memory; members what
 // a pool of ten thousand costs; populate compares sysusers.d and tmpfiles.d with systemd;
 // state measures what a reset and a counted try add; image compares building an image
-// with mkfs.btrfs and cp -a. Without a name it is all of them.
+// with mkfs.btrfs and cp -a; firmware a boot by firmware with a direct one. Without a name it is all of them.
 //
 // Two clocks: V counts instructions of the guest (QEMU's icount), one as a
 // nanosecond: it can be repeated on a busy machine, but knows neither caches nor
@@ -49,6 +49,7 @@ var sections = []section{
 	{"populate", populateSection},
 	{"state", stateSection},
 	{"image", imageSection},
+	{"firmware", firmwareSection},
 }
 
 func main() {

@@ -54,7 +54,7 @@ func TestChoose(t *testing.T) {
 		return names
 	}
 	for _, test := range []struct{ args, want []string }{
-		{nil, []string{"boot", "peers", "copy", "size", "members", "populate", "state"}},
+		{nil, names(sections)},
 		{[]string{"size", "boot"}, []string{"size", "boot"}},
 	} {
 		got, err := choose(test.args)
