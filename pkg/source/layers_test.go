@@ -10,7 +10,8 @@ import (
 	"github.com/freshroot/freshroot/pkg/source"
 )
 
-// makeImage makes an OCI layout of three layers with umoci, and the tree that it unpacks.
+// makeImage makes an OCI layout of four layers with umoci, and the tree that it unpacks. The
+// last one lacks the end of the archive.
 func makeImage(t *testing.T) (layout, tree string) {
 	t.Helper()
 	testfs.Root(t)
@@ -25,6 +26,9 @@ func makeImage(t *testing.T) (layout, tree string) {
 		change(m)
 		testfs.Run(t, "umoci", "repack", "--refresh-bundle", "--image", image, bundle)
 	}
+	inserted := filepath.Join(dir, "inserted")
+	must(t, os.WriteFile(inserted, []byte("not a whole block"), 0o644))
+	testfs.Run(t, "umoci", "insert", "--image", image, inserted, "/usr/lib/inserted")
 	unpacked := filepath.Join(dir, "unpacked")
 	testfs.Run(t, "umoci", "unpack", "--image", image, unpacked)
 	return layout, filepath.Join(unpacked, "rootfs")

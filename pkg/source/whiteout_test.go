@@ -102,7 +102,7 @@ func TestIntegrationImageRefuses(t *testing.T) {
 			e[0].content = strings.Replace(e[0].content, "1", "2", -1)
 			return e
 		}},
-		{"half a layer", "unfinished", func(e []entry) []entry {
+		{"half a layer", "it is damaged", func(e []entry) []entry {
 			e[0] = file(e[0].Name, e[0].content[:512])
 			return e
 		}},
