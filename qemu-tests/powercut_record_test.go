@@ -150,6 +150,9 @@ func readLog(t *testing.T, path string) *writelog.Log {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if info.Size() == 0 { // neither a write nor a flush
+		return new(writelog.Log)
+	}
 	l, err := writelog.Read(f, info.Size())
 	if err != nil {
 		t.Fatal(err)

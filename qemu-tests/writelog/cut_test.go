@@ -88,3 +88,12 @@ func TestCutLater(t *testing.T) {
 func is(list ...string) func(string) bool {
 	return func(s string) bool { return slices.Contains(list, s) }
 }
+
+// TestCutNothing cuts the power of a disk that nobody wrote to.
+func TestCutNothing(t *testing.T) {
+	l := new(Log)
+	c := l.Cut(seeded(1), 0)
+	if err := l.Apply(memory(nil), c); err != nil || c.At != 0 {
+		t.Errorf("cut %+v, %v", c, err)
+	}
+}
