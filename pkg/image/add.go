@@ -82,7 +82,7 @@ func (b *bootPartition) refill(ctx context.Context, top *os.File, o AddOptions, 
 // duplicate copies an image to a file that takes its place when it is committed. Where
 // the file system can, the two share what is the same; holes stay holes.
 func duplicate(path string) (*output, error) {
-	from, err := os.Open(path)
+	from, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}

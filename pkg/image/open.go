@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/disk"
 	"github.com/freshroot/freshroot/pkg/esp"
@@ -32,7 +34,7 @@ var magics = map[string]string{
 
 // Open opens an image to look into it.
 func Open(path string) (*Image, error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +44,11 @@ func Open(path string) (*Image, error) {
 		return nil, fmt.Errorf("open image %s: %w", path, err)
 	}
 	return i, nil
+}
+
+// openFile opens a file to be read, and does not wait for who writes to it, if it is a FIFO.
+func openFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 }
 
 // read finds the partitions.

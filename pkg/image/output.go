@@ -19,8 +19,8 @@ type output struct {
 
 // create makes a file in the directory that path is in.
 func create(path string, force bool) (*output, error) {
-	if _, err := os.Lstat(path); err == nil && !force {
-		return nil, fmt.Errorf("%s exists: remove it, or replace it with --force", path)
+	if err := replaceable(path, force); err != nil {
+		return nil, err
 	}
 	dir := filepath.Dir(path)
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
@@ -37,6 +37,21 @@ func create(path string, force bool) (*output, error) {
 	// By this name the programs that are run find it as well.
 	name := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd)
 	return &output{File: os.NewFile(uintptr(fd), name), path: path}, nil
+}
+
+// replaceable refuses a name that is not to be taken. A device is never replaced: who names
+// one wants it to be written to, and a file in its place is what nobody looks for.
+func replaceable(path string, force bool) error {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return nil // nothing to replace; what else is wrong shows when the file is made
+	case !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink:
+		return fmt.Errorf("%s is no file: name one; for a disk there is freshroot install", path)
+	case !force:
+		return fmt.Errorf("%s exists: remove it, or replace it with --force", path)
+	}
+	return nil
 }
 
 // discard closes the file, which is gone if it got no name.
