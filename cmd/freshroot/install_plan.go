@@ -99,7 +99,7 @@ func (o *installOptions) running() (image.FillOptions, error) {
 
 // content opens what is installed, and makes sure that it can be; done closes it.
 func (o *installOptions) content(p image.Plan) (with image.Content, done func(), err error) {
-	if err := image.CanInstall(); err != nil {
+	if err := p.CanInstall(); err != nil {
 		return nil, nil, err
 	}
 	switch {

@@ -24,6 +24,9 @@ type AddOptions struct {
 // image is replaced by a changed copy: it is what it was, or complete.
 func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (Result, error) {
 	result := Result{Output: path}
+	if err := o.Boot.canFill(); err != nil {
+		return result, err
+	}
 	copied, err := duplicate(path)
 	if err != nil {
 		return result, err

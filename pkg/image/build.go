@@ -35,6 +35,9 @@ func Build(ctx context.Context, src *source.Source, p Plan) (Result, error) {
 // returns the size that the pool has then.
 func (p Plan) build(ctx context.Context, fill func(f *os.File, r *Result) (int64, error)) (Result, error) {
 	result := Result{Output: p.Output}
+	if err := p.canBuild(); err != nil {
+		return result, err
+	}
 	raw, err := create(p.Output, p.Force)
 	if err != nil {
 		return result, err

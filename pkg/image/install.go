@@ -10,14 +10,7 @@ import (
 	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/efivar"
 	"github.com/freshroot/freshroot/pkg/gpt"
-	"github.com/freshroot/freshroot/pkg/program"
 )
-
-// CanInstall makes sure of the programs that Install runs, so that it does not lack one
-// when the disk is empty already.
-func CanInstall() error {
-	return program.Present("mkfs.btrfs", "btrfs", "mkfs.fat", "fsck.fat", "mcopy", "mmd")
-}
 
 // Install makes a disk what Build makes an image, and reads all of it back. The disk is
 // open exclusively, and what it held is lost from the beginning on: contents is what

@@ -1,0 +1,45 @@
+package image
+
+import (
+	"os"
+
+	"github.com/freshroot/freshroot/pkg/program"
+)
+
+// canBuild makes sure of the programs and files that Build needs: what is lacking is said
+// at once, and not after all has been unpacked.
+func (p Plan) canBuild() error {
+	if p.Format != Raw {
+		if err := program.Present("qemu-img"); err != nil {
+			return err
+		}
+	}
+	if err := program.Present(mkfs); err != nil {
+		return err
+	}
+	return p.Boot.canFill()
+}
+
+// CanInstall makes sure of the programs and files that Install needs, so that it does not
+// lack one when the disk is empty already.
+func (p Plan) CanInstall() error {
+	if err := program.Present(mkfs, "btrfs", "fsck.fat"); err != nil {
+		return err
+	}
+	return p.Boot.canFill()
+}
+
+// canFill makes sure of what a boot partition is made with.
+func (o BootOptions) canFill() error {
+	if err := program.Present("mkfs.fat", "mcopy", "mmd"); err != nil || o.Sign == nil {
+		return err
+	}
+	for _, path := range []string{o.Sign.Key, o.Sign.Cert} {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		f.Close()
+	}
+	return program.Present("sbsign")
+}
