@@ -137,6 +137,9 @@ func (o *bootFlags) add(c *cobra.Command, timeout int) {
 func (o *bootFlags) boot() (b image.BootOptions, err error) {
 	b = image.BootOptions{Cmdline: o.cmdline, Timeout: o.timeout}
 	if o.uki {
+		if o.style != "" && o.style != string(esp.UKI) {
+			return b, usageError{fmt.Errorf("--uki and --bootloader %s exclude each other", o.style)}
+		}
 		o.style = string(esp.UKI)
 	}
 	if b.Style, err = parseStyle(o.style); err != nil {
@@ -164,6 +167,12 @@ func (o *fillFlags) fill() (image.FillOptions, error) {
 	}
 	if usr.Tries.Counted {
 		return o.FillOptions, usageError{fmt.Errorf("version %q ends in a boot counter", o.version)}
+	}
+	if o.Instance != "" {
+		m := subvol.Member{Kind: subvol.Root, Name: o.Instance, Vendor: usr.Vendor, Arch: usr.Arch}
+		if _, err := subvol.Parse(m.String()); err != nil {
+			return o.FillOptions, usageError{err}
+		}
 	}
 	o.Usr = usr
 	o.Usr.Tries = subvol.Tries{Counted: o.tries > 0, Left: o.tries}

@@ -58,6 +58,10 @@ func TestImageBuildDryRun(t *testing.T) {
 // TestImageUsage has mistakes in the command line, which are said before anything is done.
 func TestImageUsage(t *testing.T) {
 	good := []string{"--usr=/none", "--vendor=org.example.os", "--version=1.0", "-o=/none/x"}
+	if _, err := run(t, append([]string{"image", "build", "--uki", "--bootloader=grub"}, good...)...); err == nil ||
+		!strings.Contains(err.Error(), "exclude each other") {
+		t.Errorf("two boot loaders: %v", err)
+	}
 	for _, test := range []struct{ option, want string }{
 		{"--version=", "--version is missing"}, {"--vendor=", "--vendor is missing"},
 		{"--usr=", "--usr is missing"}, {"--output=", "--output is missing"},
@@ -65,7 +69,7 @@ func TestImageUsage(t *testing.T) {
 		{"--arch=vax", "vax"}, {"--format=tar", "tar"}, {"--size=12X", "12X"}, {"--size=-1", "-1"},
 		{"--size=9999999999999T", "size"}, {"--esp-size=1M", "too small"}, {"--sector-size=1", "1"},
 		{"--compress=lzo", "lzo"}, {"--bootloader=lilo", "lilo"}, {"--sign-key=x", "--sign-cert"},
-		{"--modules=,", "modules"}, {"--exclude=[", "["}, {"--tries=-1", "-1"},
+		{"--root=a/b", "a/b"}, {"--modules=,", "modules"}, {"--exclude=[", "["}, {"--tries=-1", "-1"},
 	} {
 		_, err := run(t, append([]string{"image", "build"}, append(good, test.option)...)...)
 		var usage usageError
