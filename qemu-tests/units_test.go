@@ -38,7 +38,8 @@ func installUnits(root string) error {
 }
 
 // TestIntegrationUnits boots a Debian that is on trial, with the units for systemd:
-// first it is shut down before it is blessed, then it is blessed.
+// first it is shut down before it is blessed, then it is blessed. Systemd has nothing to
+// say against the units.
 func TestIntegrationUnits(t *testing.T) {
 	t.Parallel()
 	const debianUsr = "usr:org.debian.bookworm:x86-64:"
@@ -51,7 +52,9 @@ func TestIntegrationUnits(t *testing.T) {
 	}))
 	spec.SizeMiB = 768
 	m := newMachine(t, disk(t, spec))
-	look := guest.RunArg("systemctl is-active freshroot-bless.service freshroot-try.service " +
+	look := guest.RunArg("cd /usr/lib/systemd/system; echo \"verify: " +
+		"$(systemd-analyze verify --man=no ./freshroot-*.service ./freshroot-*.timer 2>&1) $?\"; " +
+		"systemctl is-active freshroot-bless.service freshroot-try.service " +
 		"freshroot-log.timer freshroot-warn.timer; NO_COLOR=1 freshroot status")
 	for _, c := range []struct {
 		cmdline, entry string
@@ -59,9 +62,9 @@ func TestIntegrationUnits(t *testing.T) {
 		want           []string
 	}{
 		{"guest.unblessed", "12.0+3", true, []string{
-			"inactive\nactive\nactive\nactive\n", "on trial until it is blessed: 1 made, 2 left"}},
+			"verify:  0\n", "inactive\nactive\nactive\nactive\n", "on trial until it is blessed: 1 made, 2 left"}},
 		{"", "12.0", false, []string{
-			"active\nactive\nactive\nactive\n", "blessed: it has booted well"}},
+			"verify:  0\n", "active\nactive\nactive\nactive\n", "blessed: it has booted well"}},
 	} {
 		r := m.boot("volatile=yes " + c.cmdline + " " + look)
 		if r.State != "running" {

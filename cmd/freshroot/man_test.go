@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/freshroot/freshroot/dist"
 	"github.com/freshroot/freshroot/internal/testfs"
 )
 
@@ -89,6 +91,27 @@ func TestManPages(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(dir, name+".8")); err != nil {
 				t.Errorf("%s: see also %s: %v", page, name, err)
 			}
+		}
+	}
+}
+
+// TestManOfUnits looks for the pages that the units for systemd name.
+func TestManOfUnits(t *testing.T) {
+	dir := manPages(t)
+	units, err := fs.Glob(dist.Systemd, "systemd/*.service")
+	if err != nil || units == nil {
+		t.Fatalf("units %q: %v", units, err)
+	}
+	for _, unit := range units {
+		text, err := fs.ReadFile(dist.Systemd, unit)
+		_, page, found := strings.Cut(string(text), "\nDocumentation=man:")
+		if err != nil || !found {
+			t.Errorf("%s names no page: %v", unit, err)
+			continue
+		}
+		page, _, _ = strings.Cut(page, "(8)\n")
+		if _, err := os.Stat(filepath.Join(dir, page+".8")); err != nil {
+			t.Errorf("%s: %v", unit, err)
 		}
 	}
 }
