@@ -25,20 +25,28 @@ func syncedMachine(
 ) *machine {
 	t.Helper()
 	m := firmwareOnly(t)
+	pool := image.Pool(guest.Pool(members...))
+	pool.SizeMiB = poolSize
+	m.Disks = append(m.Disks, disk(t, image.Spec{
+		SizeMiB:    poolSize + 130,
+		Partitions: []image.Partition{pool, syncedESP(t, style, options, members)},
+	}))
+	return m
+}
+
+// syncedESP is an EFI system partition that was synced with a pool of these members.
+func syncedESP(
+	t *testing.T, style esp.Style, options string, members []guest.Member,
+) image.Partition {
+	t.Helper()
 	var versions []esp.Version
 	for _, member := range members {
 		versions = append(versions, bootable(t, member.Name, options))
 	}
-	partition := image.Partition{
+	return image.Partition{
 		Type: image.TypeESP, Label: "esp", SizeMiB: 128, FS: "vfat",
 		Populate: func(root string) error { return syncESP(t.Context(), root, style, versions) },
 	}
-	pool := image.Pool(guest.Pool(members...))
-	pool.SizeMiB = poolSize
-	m.Disks = append(m.Disks, disk(t, image.Spec{
-		SizeMiB: poolSize + 130, Partitions: []image.Partition{pool, partition},
-	}))
-	return m
 }
 
 // bootable is a golden master with the tests' kernel and an initramfs.
@@ -64,13 +72,16 @@ func readFile(t *testing.T, path string) esp.File {
 	return esp.Bytes(data)
 }
 
+// timeouts let those menus be seen that are text. The others would only take time.
+var timeouts = map[esp.Style]int{esp.Grub: 1}
+
 // syncESP does to a directory what "freshroot esp sync" does.
 func syncESP(ctx context.Context, root string, style esp.Style, versions []esp.Version) error {
 	state, err := esp.Look(os.DirFS(root))
 	if err != nil {
 		return err
 	}
-	c := esp.Config{Arch: subvol.HostArch(), Style: style}
+	c := esp.Config{Arch: subvol.HostArch(), Style: style, Timeout: timeouts[style]}
 	c.Loader, c.Stub = esp.Programs(os.DirFS("/usr"), c.Arch)
 	plan, err := esp.Decide(state, versions, c)
 	if err != nil {

@@ -55,15 +55,26 @@ func firmwareOnly(t *testing.T) *machine {
 	t.Helper()
 	needRoot(t)
 	firmware, err := vm.OVMF(t.TempDir())
-	if err == nil {
-		_, err = os.Stat(bootLoader)
-	}
+	skipUnless(t, err)
+	needFile(t, bootLoader)
+	return &machine{t, vm.Config{Firmware: firmware}}
+}
+
+// needFile skips a test that needs a file of a package that is not installed.
+func needFile(t *testing.T, path string) {
+	t.Helper()
+	_, err := os.Stat(path)
+	skipUnless(t, err)
+}
+
+// skipUnless skips a test that lacks something, where it may.
+func skipUnless(t *testing.T, err error) {
+	t.Helper()
 	if err != nil && os.Getenv("CI") == "" {
 		t.Skip(err)
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	return &machine{t, vm.Config{Firmware: firmware}}
 }
 
 // populateESP puts what the firmware is to boot where it looks for it.

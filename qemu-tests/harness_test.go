@@ -283,6 +283,20 @@ func names(list []timed) []string {
 func (s *session) report() *report {
 	s.t.Helper()
 	s.wait()
+	return s.said()
+}
+
+// reportAndKill is report for a machine that cannot switch itself off.
+func (s *session) reportAndKill() *report {
+	s.t.Helper()
+	s.expect("^GUEST-DONE\n")
+	s.vm.Kill()
+	return s.said()
+}
+
+// said reads what the guest has said.
+func (s *session) said() *report {
+	s.t.Helper()
 	r := &report{console: s.vm.Output()}
 	var err error
 	if r.Report, err = guest.ParseReport(r.console); err != nil {
