@@ -73,7 +73,7 @@ func readFile(t *testing.T, path string) esp.File {
 }
 
 // timeouts let those menus be seen that are text. The others would only take time.
-var timeouts = map[esp.Style]int{esp.Grub: 1}
+var timeouts = map[esp.Style]int{esp.Extlinux: 1, esp.Grub: 1}
 
 // syncESP does to a directory what "freshroot esp sync" does.
 func syncESP(ctx context.Context, root string, style esp.Style, versions []esp.Version) error {

@@ -1,6 +1,7 @@
 package qemutests_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/freshroot/freshroot/internal/systemd257"
 	"github.com/freshroot/freshroot/internal/testfs"
 	"github.com/freshroot/freshroot/pkg/esp"
 	"github.com/freshroot/freshroot/pkg/vm"
@@ -63,4 +65,22 @@ func TestIntegrationGrub(t *testing.T) {
 			copyFile(filepath.Join(dir, "BOOTX64.EFI"), program))
 	}))
 	bootsMenu(t, m, m.Disks[0].Path, "GNU GRUB")
+}
+
+// uBoot is that of Debian 13: the one of 12 tells kernels for PCs a wrong size of the
+// initramfs.
+var uBoot = share(func(ctx context.Context) (string, error) {
+	dir := filepath.Join(scratch, "u-boot")
+	err := systemd257.Unpack(ctx, dir, "trixie", "u-boot-qemu")
+	return filepath.Join(dir, "usr/lib/u-boot/qemu-x86/u-boot.rom"), err
+})
+
+// TestIntegrationExtlinux boots by the menu that a U-Boot finds. Of all disks, this
+// U-Boot knows those of the controller that a q35 always has. It brings no ACPI.
+func TestIntegrationExtlinux(t *testing.T) {
+	t.Parallel()
+	rom, path := uBoot.get(t), menuDisk(t, esp.Extlinux, nil).Path
+	bootsMenu(t, &machine{t, vm.Config{ExtraArgs: []string{
+		"-bios", rom, "-drive", "if=ide,format=raw,file=" + path,
+	}}}, path, "^Enter choice: ")
 }

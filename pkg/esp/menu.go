@@ -17,6 +17,7 @@ const menuMark = "# Written by freshroot esp sync, which replaces it.\n"
 // all that follows on the line, so the command line ends its line in all formats.
 type menu struct {
 	path    string
+	prompt  string // the line, if any, without which the timeout has no effect
 	timeout string // the line with it, for fmt
 	unit    int    // of that, in a second
 	format  func(entries []menuEntry) string
@@ -24,16 +25,22 @@ type menu struct {
 }
 
 var menus = map[Style]menu{
-	Extlinux: {"extlinux/extlinux.conf", "timeout %d\n", 10, formatExtlinux, strings.Clone},
-	Grub:     {"grub/grub.cfg", "set timeout=%d\n", 1, formatGrub, grubUnquote},
+	Extlinux: {
+		"extlinux/extlinux.conf", "prompt 1\n", "timeout %d\n", 10, formatExtlinux, strings.Clone,
+	},
+	Grub: {"grub/grub.cfg", "", "set timeout=%d\n", 1, formatGrub, grubUnquote},
 }
 
 // defaultTimeout is how long a menu is shown, in seconds, where nothing else is said.
 const defaultTimeout = 3
 
-// header begins a menu.
+// header begins a menu. With a prompt, a timeout of 0 would be to wait forever.
 func (m menu) header(timeout int) string {
-	return menuMark + fmt.Sprintf(m.timeout, m.unit*timeout)
+	text := menuMark
+	if timeout > 0 {
+		text += m.prompt
+	}
+	return text + fmt.Sprintf(m.timeout, m.unit*timeout)
 }
 
 func isMenu(path string) bool {

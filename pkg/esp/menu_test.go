@@ -22,7 +22,8 @@ func TestExtlinux(t *testing.T) {
 	want[0].Options = "quiet"
 	want[2].Initramfs = esp.File{}
 	sync(t, dir, want, c)
-	golden := mark + `timeout 20
+	golden := mark + `prompt 1
+timeout 20
 default org.example.os-1.1
 
 label org.example.os-1.1
@@ -51,6 +52,11 @@ label org.example.os-1.2
 	c.Timeout = -1 // as it is
 	if plan := decide(t, dir, want, c); len(plan.Ops) > 0 {
 		t.Errorf("nothing has changed, but:\n%s", plan)
+	}
+	c.Timeout = 0 // which U-Boot takes, if it is to ask, for no end of that
+	sync(t, dir, want, c)
+	if text := files(t, dir)["extlinux/extlinux.conf"]; !strings.HasPrefix(text, mark+"timeout 0\n") {
+		t.Errorf("the menu is not passed over:\n%s", text)
 	}
 	// A version that is gone is out of the menu before its files go.
 	plan := sync(t, dir, versions(t, "1.1"), c)
