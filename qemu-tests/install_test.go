@@ -79,10 +79,9 @@ func emptyDisk(t *testing.T, mib int64) string {
 // this machine. next is the command line of what it installs.
 func installTree(t *testing.T, next string) string {
 	t.Helper()
-	tree := filepath.Join(t.TempDir(), "os")
-	testfs.Run(t, "cp", "-a", busybox.get(t).Dir, tree)
-	testfs.Run(t, "sh", "-c", `cd "$0" && mv usr/share/factory/* . && rmdir usr/share/factory &&
-		> usr/marker && install -D "$1" usr/lib/systemd/boot/efi/systemd-bootx64.efi`, tree, bootLoader)
+	tree := busyboxTree(t)
+	testfs.Run(t, "sh", "-c", `cd "$0" && > usr/marker &&
+		install -D "$1" usr/lib/systemd/boot/efi/systemd-bootx64.efi`, tree, bootLoader)
 	if err := os.WriteFile(filepath.Join(tree, "usr/share/next"), []byte(next), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +94,15 @@ func installTree(t *testing.T, next string) string {
 			done
 		done
 		cd / && cp --parents -r usr/lib/*/gconv/gconv-modules* usr/lib/*/gconv/IBM850.so "$0"`, tree)
+	return tree
+}
+
+// busyboxTree is the busybox guest as an installed system.
+func busyboxTree(t *testing.T) string {
+	t.Helper()
+	tree := filepath.Join(t.TempDir(), "os")
+	testfs.Run(t, "cp", "-a", busybox.get(t).Dir, tree)
+	testfs.Run(t, "sh", "-c", `cd "$0" && mv usr/share/factory/* . && rmdir usr/share/factory`, tree)
 	return tree
 }
 
