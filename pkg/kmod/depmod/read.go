@@ -8,7 +8,7 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
+	"github.com/mikelolasagasti/xz"
 )
 
 // maxModule bounds an unpacked module. The largest of a distribution, amdgpu, has
@@ -41,8 +41,7 @@ func (t *Tree) Read(m Module) ([]byte, error) {
 }
 
 // Decompress unpacks a module. What it is packed with is told by its first bytes,
-// since a suffix may lie. The memory it uses is bounded by what comes out; xz reserves
-// address space for the dictionary that a file claims, up to 4 GiB, and leaves it be.
+// since a suffix may lie. The memory it uses is bounded, whatever a file asks for.
 func Decompress(data []byte) ([]byte, error) {
 	unpacked, err := decompressor(data)
 	if err != nil {
@@ -66,7 +65,7 @@ func decompressor(data []byte) (io.ReadCloser, error) {
 	case bytes.HasPrefix(data, []byte("\x1f\x8b")):
 		return gzip.NewReader(packed)
 	case bytes.HasPrefix(data, []byte("\xfd7zXZ\x00")):
-		r, err := xz.NewReader(packed)
+		r, err := xz.NewReader(packed, maxModule)
 		return io.NopCloser(r), err
 	case bytes.HasPrefix(data, []byte("\x28\xb5\x2f\xfd")):
 		// The memory bound covers the window that a frame may ask for.

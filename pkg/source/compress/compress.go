@@ -2,8 +2,8 @@
 //
 // It knows gzip (RFC 1952), zstd (RFC 8878), xz and bzip2, each also as several streams
 // one after the other. Windows of more than 128 MiB are refused, as zstd(1) and xz(1) do
-// by default or in effect; of xz, the first block is looked at. How much comes out is for
-// the reader to bound. It needs no privileges.
+// by default or in effect. How much comes out is for the reader to bound. It needs no
+// privileges.
 package compress
 
 import (
@@ -63,7 +63,7 @@ func NewReader(r io.Reader) (io.ReadCloser, error) {
 		return nil, err
 	}
 	format := Detect(head)
-	decoded, err := open(format, head, buffered)
+	decoded, err := open(format, buffered)
 	if err != nil {
 		return nil, &Error{format, unfinished(err)}
 	}
@@ -71,7 +71,7 @@ func NewReader(r io.Reader) (io.ReadCloser, error) {
 }
 
 // open begins to decompress. Decoders that can be told how much memory to take are told.
-func open(format Format, head []byte, r *bufio.Reader) (io.ReadCloser, error) {
+func open(format Format, r *bufio.Reader) (io.ReadCloser, error) {
 	switch format {
 	case Gzip:
 		return gzip.NewReader(r)
@@ -82,9 +82,6 @@ func open(format Format, head []byte, r *bufio.Reader) (io.ReadCloser, error) {
 		}
 		return d.IOReadCloser(), nil
 	case Xz:
-		if err := checkXz(head); err != nil {
-			return nil, err
-		}
 		return newXz(r)
 	case Bzip2:
 		return io.NopCloser(bzip2.NewReader(r)), nil
