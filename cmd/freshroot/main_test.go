@@ -12,7 +12,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestExitStatus runs the tool as people do, by its own name and by those of systemd.
+// TestExitStatus runs the tool as people do, by its own name and by those of systemd. It
+// leaves nothing in $HOME.
 func TestExitStatus(t *testing.T) {
 	dir := t.TempDir()
 	tool := filepath.Join(dir, "freshroot")
@@ -24,6 +25,9 @@ func TestExitStatus(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CACHE_HOME", "")
 	root := "--root=" + t.TempDir()
 	for _, test := range []struct {
 		want int
@@ -61,6 +65,9 @@ func TestExitStatus(t *testing.T) {
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", test.argv, diff)
 		}
+	}
+	if left, err := os.ReadDir(home); err != nil || len(left) > 0 {
+		t.Errorf("left in $HOME: %v, %v", left, err)
 	}
 }
 

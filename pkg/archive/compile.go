@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path"
@@ -13,12 +11,6 @@ import (
 	"strings"
 
 	"github.com/u-root/gobusybox/src/pkg/golang"
-	"github.com/u-root/mkuimage/cpio"
-	"github.com/u-root/mkuimage/uimage"
-	"github.com/u-root/mkuimage/uimage/builder"
-	"github.com/u-root/mkuimage/uimage/initramfs"
-	"github.com/u-root/uio/llog"
-	"github.com/u-root/uio/uio"
 )
 
 // InitPackage is the import path of the init.
@@ -31,15 +23,6 @@ var (
 	// ErrNoSource is returned if the source directory does not know the init.
 	ErrNoSource = errors.New("not a checkout of freshroot")
 )
-
-// job is something for u-root's builder to do.
-type job struct {
-	dir      string // of the module that knows the packages
-	how      builder.Builder
-	packages []string
-	tags     []string
-	program  string // what the builder calls the result
-}
 
 // CompileInit compiles the init from a checkout (empty: the current directory), for [Options]
 // and others that want one ready-made, and writes it to a file. Its errors are those that
@@ -57,51 +40,59 @@ func compileInit(ctx context.Context, source string) ([]byte, error) {
 	return compileOurs(ctx, source, InitPackage)
 }
 
-// compileOurs compiles a program of freshroot.
+// compileOurs compiles a program of freshroot, for GOARCH if that is set.
 func compileOurs(ctx context.Context, source, pkg string) ([]byte, error) {
 	if err := checkSource(ctx, source, pkg); err != nil {
 		return nil, err
 	}
-	return job{
-		dir: source, how: builder.Binary, packages: []string{pkg},
-		program: "bin/" + path.Base(pkg),
-	}.compile(ctx)
+	return inWork(pkg, func(work string) (string, error) {
+		program := filepath.Join(work, path.Base(pkg))
+		return program, compile(ctx, source, pkg, program)
+	})
 }
 
-// compile returns a program, for GOARCH if that is set. It needs Go.
-func (j job) compile(ctx context.Context) ([]byte, error) {
-	// A program built with -trimpath does not know GOROOT, the compiler does.
-	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
-	if err != nil {
-		return nil, fmt.Errorf("go env: %w", err)
-	}
+// inWork returns the program that make leaves in a directory, which is removed.
+func inWork(name string, make func(work string) (program string, err error)) ([]byte, error) {
 	work, err := os.MkdirTemp("", "freshroot-init-")
 	if err != nil {
-		return nil, fmt.Errorf("compile %s: %w", j.program, err)
+		return nil, fmt.Errorf("compile %s: %w", name, err)
 	}
 	defer os.RemoveAll(work)
-	// The archive that the builder makes is only the way to get at the program: the
-	// order and the metadata of the files are up to this package.
-	built := cpio.InMemArchive()
-	if err := uimage.Create(silent(),
-		uimage.WithEnv(
-			golang.DisableCGO(),
-			golang.WithCompiler("go"),
-			golang.WithGOROOT(strings.TrimSpace(string(root))),
-			golang.WithWorkingDir(j.dir),
-			golang.WithBuildTag(j.tags...),
-		),
-		uimage.WithTempDir(work),
-		uimage.WithOutput(&initramfs.Archive{Archive: built}),
-		uimage.WithCommands(buildOptions(), j.how, j.packages...),
-	); err != nil {
-		return nil, fmt.Errorf("compile %s in %q: %w", j.program, j.dir, err)
+	program, err := make(work)
+	if err != nil {
+		return nil, fmt.Errorf("compile %s: %w", name, err)
+	}
+	return os.ReadFile(program)
+}
+
+// compile lets u-root's builder compile a package, as a module sees it.
+//
+// Of u-root's libraries, only what this needs is linked: those that make whole archives
+// have the code of goimports with them, which makes a directory in $HOME whenever a program
+// begins that it is in.
+func compile(ctx context.Context, module, pkg, output string, more ...golang.Opt) error {
+	root, err := goroot(ctx)
+	if err != nil {
+		return err
+	}
+	env := golang.Default(golang.DisableCGO(), golang.WithCompiler("go"),
+		golang.WithGOROOT(root), golang.WithWorkingDir(module))
+	env.Apply(more...)
+	options := &golang.BuildOpts{ExtraArgs: extraArgs()}
+	if err := env.Build(output, []string{pkg}, options); err != nil {
+		return fmt.Errorf("in %q: %w", module, err)
 	}
 	// The builder cannot be stopped; at least its result is not used.
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("compile %s: %w", j.program, err)
+	return ctx.Err()
+}
+
+// goroot asks for GOROOT: a program built with -trimpath does not know it, the compiler does.
+func goroot(ctx context.Context) (string, error) {
+	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env: %w", err)
 	}
-	return read(built, j.program)
+	return strings.TrimSpace(string(root)), nil
 }
 
 // checkSource looks for one of our packages. The builder would do so as well, but
@@ -119,35 +110,15 @@ func checkSource(ctx context.Context, source, pkg string) error {
 	return nil
 }
 
-// buildOptions adds to what the builder does by itself: no paths, symbols, build ID,
+// extraArgs adds to what the builder does by itself: no paths, symbols, build ID,
 // and no inlining, without which a program is a tenth smaller when compressed.
-func buildOptions() *golang.BuildOpts {
-	return &golang.BuildOpts{ExtraArgs: []string{
+func extraArgs() []string {
+	return []string{
 		"-a=false",        // or the standard library is compiled each time
 		"-buildvcs=false", // or each commit changes the bytes
 		// A heap of some hundred kilobytes would otherwise begin with a huge page, and
 		// the kernel would clear all of it: milliseconds, and more under emulation. At
 		// run time it is too late to ask for this.
 		"-ldflags=-s -w -buildid= -X=runtime.godebugDefault=disablethp=1",
-	}}
-}
-
-// read returns a program that the builder put into an archive. It is a file in the
-// work directory up to now.
-func read(built *cpio.Archive, name string) ([]byte, error) {
-	record, ok := built.Get(name)
-	if !ok {
-		return nil, fmt.Errorf("compile: the builder made no %s", name)
 	}
-	data, err := io.ReadAll(uio.Reader(record))
-	if err != nil {
-		return nil, fmt.Errorf("compile %s: %w", name, err)
-	}
-	return data, nil
-}
-
-// silent is a logger for the builder's remarks on versions of Go, which are years
-// behind. What matters comes as an error.
-func silent() *llog.Logger {
-	return llog.New(slog.LevelError, func(string, ...any) {})
 }

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/u-root/mkuimage/uimage/builder"
+	"github.com/u-root/gobusybox/src/pkg/golang"
 	"github.com/u-root/u-root/pkg/cpio"
 )
 
@@ -37,6 +37,8 @@ const (
 	// own, since nobody else needs what they need.
 	rescueModule = "initramfs/rescue"
 	toolPackage  = "github.com/freshroot/freshroot/cmd/freshroot"
+	// makePackage makes one program of many. It is a tool of our module.
+	makePackage = "github.com/u-root/gobusybox/src/cmd/makebb"
 )
 
 // addShell adds what the shell is for.
@@ -68,11 +70,9 @@ func addCommands(ctx context.Context, files tree, source string) error {
 		return fmt.Errorf("go list tool in %s: %w", dir, err)
 	}
 	commands := slices.Sorted(slices.Values(strings.Fields(string(out))))
-	program, err := job{
-		dir: dir, how: &builder.GBBBuilder{}, packages: commands, program: "bbin/bb",
-		// The shell's line editing takes half as much space as all the commands.
-		tags: []string{"goshsmall"},
-	}.compile(ctx)
+	program, err := inWork("bb", func(work string) (string, error) {
+		return makeOne(ctx, source, work, commands)
+	})
 	if err != nil {
 		return err
 	}
@@ -83,6 +83,35 @@ func addCommands(ctx context.Context, files tree, source string) error {
 		links = append(links, cpio.Symlink("bin/"+path.Base(command), "bb"))
 	}
 	return files.addAll(links)
+}
+
+// makeOne makes one program of the commands of the rescue module, for GOARCH if that is
+// set. What makes it runs here.
+func makeOne(ctx context.Context, source, work string, commands []string) (string, error) {
+	maker := filepath.Join(work, "makebb")
+	err := compile(ctx, source, makePackage, maker, golang.WithGOARCH(runtime.GOARCH))
+	if err != nil {
+		return "", err
+	}
+	root, err := goroot(ctx)
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(work, "bb")
+	// The shell's line editing takes half as much space as all the commands.
+	args := []string{
+		"-o", program, "-gen-dir", filepath.Join(work, "src"), "-go-build-tags", "goshsmall",
+	}
+	for _, arg := range extraArgs() {
+		args = append(args, "-go-extra-args", arg)
+	}
+	c := exec.CommandContext(ctx, maker, append(args, commands...)...)
+	c.Dir = filepath.Join(source, rescueModule)
+	c.Env = append(c.Environ(), "GOROOT="+root)
+	if out, err := c.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("makebb in %q: %w: %s", c.Dir, err, out)
+	}
+	return program, nil
 }
 
 // addTool adds freshroot itself.

@@ -12,11 +12,20 @@ import (
 	"github.com/freshroot/freshroot/pkg/kmod/kerneltest"
 )
 
-// rescueCheckout is a checkout whose rescue commands are two of a few lines.
+// rescueCheckout is a checkout whose rescue commands are two of a few lines. What makes one
+// program of them is a tool of our module.
 func rescueCheckout(t *testing.T) string {
 	t.Helper()
 	const module = "example.org/rescue"
-	return writeFiles(t, checkout(t), map[string]string{
+	ours := map[string]string{}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join("../..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours[name] = string(data)
+	}
+	return writeFiles(t, writeFiles(t, checkout(t), ours), map[string]string{
 		"cmd/freshroot/main.go": "package main\n\nfunc main() { println(\"the tool\") }\n",
 		"initramfs/rescue/go.mod": "module " + module + "\n\ngo 1.24\n\n" +
 			"tool (\n\t" + module + "/gosh\n\t" + module + "/ls\n)\n",
