@@ -35,6 +35,9 @@ What is on the disk is shown, and is lost. A disk that is in use is refused, and
 that holds something is unless --wipe is given. All that was written is read back, and
 the partition table is written last: until then nothing boots from the disk.
 
+A connection that breaks off while a URL is fetched is made again for the rest, if the
+server says that the file is still the same.
+
 --vendor and --version name what is installed; the running version has its name.
 
 Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
@@ -87,7 +90,7 @@ func (o *installOptions) run(ctx context.Context, in io.Reader, w io.Writer, pat
 	line := newProgressLine(os.Stderr)
 	t.plan.Fill.Progress = line.update
 	// All that can be known is found out before anything is lost.
-	content, done, err := o.content(t.plan)
+	content, done, err := o.content(ctx, t.plan, line)
 	if err != nil {
 		return fmt.Errorf("install: %w", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -98,7 +99,9 @@ func (o *installOptions) running() (image.FillOptions, error) {
 }
 
 // content opens what is installed, and makes sure that it can be; done closes it.
-func (o *installOptions) content(p image.Plan) (with image.Content, done func(), err error) {
+func (o *installOptions) content(
+	ctx context.Context, p image.Plan, line *progressLine,
+) (with image.Content, done func(), err error) {
 	if err := p.CanInstall(); err != nil {
 		return nil, nil, err
 	}
@@ -114,7 +117,11 @@ func (o *installOptions) content(p image.Plan) (with image.Content, done func(),
 		}
 		return with, func() { usr.Close() }, err
 	case o.from != "":
-		return fetched(o.from, o.sha256, p.Fill), func() {}, nil
+		r, err := openRemote(ctx, o.from, o.sha256, p.PoolSize(), line)
+		if err != nil {
+			return nil, nil, err
+		}
+		return r.content(p.Fill), func() { r.Close() }, nil
 	}
 	src, err := source.Open(o.usr)
 	if err != nil {

@@ -1,25 +1,31 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/internal/testfs"
 	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/download"
 	"github.com/freshroot/freshroot/pkg/gpt"
 )
 
@@ -70,7 +76,8 @@ func TestIntegrationInstall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(tar))))
+	content = append(content, make([]byte, 3<<20)...) // which belongs to a tar
+	server := httptest.NewServer(&flaky{content: content, tags: []string{"one", "one"}})
 	defer server.Close()
 	sum := sha256.Sum256(content)
 	out, err = run(t, with(args, "--from", server.URL+"/os.tar", "--sha256", hex.EncodeToString(sum[:]),
@@ -91,22 +98,44 @@ func TestIntegrationInstall(t *testing.T) {
 	}
 }
 
+// flaky serves a file as one version after the other, and breaks all answers but the last
+// off when a client has begun to write.
+type flaky struct {
+	content []byte
+	tags    []string
+	asked   atomic.Int32
+}
+
+// ServeHTTP sends two MiB, or all that was asked for.
+func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n := int(f.asked.Add(1))
+	w.Header().Set("ETag", `"`+f.tags[min(n, len(f.tags))-1]+`"`)
+	if n < len(f.tags) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(f.content)))
+		_, _ = w.Write(f.content[:2<<20])
+		panic(http.ErrAbortHandler)
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.content))
+}
+
 // TestIntegrationInstallFails lets it fail when the disk is wiped already: nothing may be
 // left that boots, nor a loop device.
 func TestIntegrationInstallFails(t *testing.T) {
 	tree, args := installArgs(t)
-	server := httptest.NewServer(http.FileServer(http.Dir(tree)))
+	tar := []byte(testfs.Run(t, "tar", "-C", tree, "-c", "etc", "usr"))
+	tar = append(tar, make([]byte, 3<<20)...)
+	server := httptest.NewServer(&flaky{content: tar, tags: []string{"one"}})
 	defer server.Close()
+	changing := httptest.NewServer(&flaky{content: tar, tags: []string{"one", "two"}})
+	defer changing.Close()
 	disk := loopDisk(t, 400)
 	testfs.Run(t, "sgdisk", "-n1:1M:0", disk)
 	for name, tc := range map[string]struct {
 		want string
 		args []string
 	}{
-		"not there":    {"404 Not Found", []string{"--from", server.URL + "/nope"}},
-		"other digest": {"its SHA-256 is", []string{"--from", server.URL + "/initramfs", "--sha256", strings.Repeat("0", 64)}},
-		"no source":    {"it is nothing that is known", []string{"--from", server.URL + "/initramfs"}},
-		"no server":    {"unsupported protocol scheme", []string{"--from", "gopher://localhost"}},
+		"other digest": {"its SHA-256 is", []string{"--from", server.URL, "--sha256", strings.Repeat("0", 64)}},
+		"another file": {"it has changed on the server", []string{"--from", changing.URL}},
 	} {
 		out, err := run(t, with(args, append(tc.args, "--wipe", disk)...)...)
 		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "nothing on it that boots") {
@@ -146,6 +175,15 @@ func TestIntegrationInstallBroken(t *testing.T) {
 // TestInstallRefuses must not change a byte.
 func TestInstallRefuses(t *testing.T) {
 	tree, args := installArgs(t)
+	server := httptest.NewServer(http.FileServer(http.Dir(tree)))
+	defer server.Close()
+	image := httptest.NewServer(&flaky{tags: []string{"one"},
+		content: slices.Concat(make([]byte, 512), []byte("EFI PART"), make([]byte, 1<<20))})
+	defer image.Close()
+	large := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(300<<20))
+	}))
+	defer large.Close()
 	disk, small := loopDisk(t, 300), loopDisk(t, 100)
 	readOnly, full := loopDisk(t, 300, "-r"), loopDisk(t, 300)
 	testfs.Run(t, "mkfs.btrfs", "-q", full)
@@ -167,6 +205,11 @@ func TestInstallRefuses(t *testing.T) {
 		"not a disk":   {"is no block device", []string{"--usr", tree, filepath.Join(tree, "initramfs")}},
 		"not there":    {"no such file", []string{"--usr", tree, "/dev/nonexistent"}},
 		"not a source": {"os-release", []string{"--usr", filepath.Join(tree, "usr/lib/os-release"), disk}},
+		"no file":      {"404 Not Found", []string{"--from", server.URL + "/nope", disk}},
+		"no source":    {"it is nothing that is known", []string{"--from", server.URL + "/initramfs", disk}},
+		"an image":     {"it is a disk image; it has to be", []string{"--from", image.URL, disk}},
+		"too large":    {"it has 300 MiB, and the pool will have 258 MiB", []string{"--from", large.URL, disk}},
+		"no server":    {"unsupported protocol scheme", []string{"--from", "gopher://localhost", disk}},
 		"nobody":       {"--yes does it without", []string{"--usr", tree, "--yes=false", disk}},
 	} {
 		out, err := run(t, with(args, tc.args...)...)
@@ -196,6 +239,15 @@ func TestInstallRefuses(t *testing.T) {
 		if out, err := run(t, append([]string{"install", "--no-tool"}, args...)...); !errors.As(err, &usage) {
 			t.Errorf("%q: %v\n%s", args, err, out)
 		}
+	}
+}
+
+func TestSayRetry(t *testing.T) {
+	var out strings.Builder
+	sayRetry(&out, nil, "http://a/\x1b[2J", download.Retry{Err: io.ErrUnexpectedEOF, At: 5 << 20, Pause: 2 * time.Second})
+	const want = `fetch "http://a/\x1b[2J": broken off after 5.0 MiB: unexpected EOF; going on in 2s` + "\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -49,6 +49,7 @@ var rings = []struct {
 		[]string{
 			"dist", "pkg/archive", "pkg/esp", "pkg/image", "pkg/program", "initramfs", "cmd/freshroot",
 			"pkg/vm", "pkg/directboot", "pkg/job/guest", "pkg/job/host", "pkg/job/parcel", "pkg/job/helper",
+			"pkg/download",
 		},
 		nil,
 	},

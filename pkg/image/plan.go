@@ -115,6 +115,9 @@ func (o Options) layout(seed disk.Seed) (disk.Layout, error) {
 	}.Layout()
 }
 
+// PoolSize is how many bytes the pool's partition has.
+func (p Plan) PoolSize() int64 { return p.Layout.Extents[poolPartition].Size }
+
 // checkSizes refuses partitions that are too small for their file systems.
 func (p Plan) checkSizes() error {
 	if least := esp.LeastFAT(p.Layout.SectorSize); p.ESPSize < least {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -61,25 +62,31 @@ func (s *Source) identify() error {
 	default:
 		s.size = info.Size()
 	}
-	s.Kind, err = s.identifyFile()
+	s.Kind, err = Identify(s.reader())
 	return err
 }
 
-// identifyFile tells the kind of a file.
-func (s *Source) identifyFile() (Kind, error) {
-	r, err := compress.NewReader(s.reader())
+// Identify tells the kind of a file by its first bytes; a megabyte is enough, whatever it is
+// compressed with. What is no source is an error that says what it is, as far as is known.
+func Identify(r io.Reader) (Kind, error) {
+	buffered := bufio.NewReader(r)
+	start, err := buffered.Peek(compress.PeekSize)
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	unpacked, err := compress.NewReader(buffered)
 	if err != nil {
 		return "", explain(err)
 	}
-	defer r.Close()
-	head, err := readHead(r)
+	defer unpacked.Close()
+	head, err := readHead(unpacked)
 	switch kind := kindOf(head); kind {
 	case Tar:
 		return kindOfTar(head), nil
 	case Stream:
 		return kind, nil
 	case Squashfs, Erofs:
-		return kind, s.notCompressed(kind)
+		return kind, notCompressed(kind, compress.Detect(start))
 	case "":
 		if err != nil {
 			return "", explain(err)
@@ -91,12 +98,11 @@ func (s *Source) identifyFile() (Kind, error) {
 }
 
 // notCompressed refuses what the kernel could not mount.
-func (s *Source) notCompressed(kind Kind) error {
-	format, err := s.format()
-	if err == nil && format != compress.None {
-		err = fmt.Errorf("it is a %s within %s: decompress it first", kind, format)
+func notCompressed(kind Kind, format compress.Format) error {
+	if format == compress.None {
+		return nil
 	}
-	return err
+	return fmt.Errorf("it is a %s within %s: decompress it first", kind, format)
 }
 
 // readHead reads the beginning, which may be all that there is.
