@@ -75,6 +75,57 @@ func TestIntegrationRootless(t *testing.T) {
 	}
 }
 
+// TestIntegrationHelperSources has the helper machine make images of the kinds of sources
+// that it gets in ways of their own: a directory as a tar, which may have device nodes; a
+// container image in a directory; and those that its kernel mounts. Here, with a loop device,
+// the same has to come of them.
+func TestIntegrationHelperSources(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir := t.TempDir()
+	shell := func(script string) {
+		t.Helper()
+		c := exec.Command("sh", "-ec", script, "sh", busybox.get(t).Dir)
+		c.Dir = dir
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	// A kernel of a few bytes keeps the machine from copying modules for a minute.
+	shell(`cp -a "$1" tree
+		mkdir -p tree/usr/lib/modules/6.1
+		: > tree/usr/lib/modules/6.1/modules.dep
+		echo kernel > tree/usr/lib/modules/6.1/vmlinuz
+		echo initramfs > initramfs
+		mksquashfs tree squashfs -quiet -no-progress
+		mkfs.erofs -zlz4 erofs tree
+		cp -a tree plain
+		rm plain/usr/share/factory/var/lib/null
+		umoci init --layout oci
+		umoci new --image oci:os
+		umoci insert --image oci:os plain/usr /usr`)
+	for _, source := range []string{"tree", "squashfs", "erofs", "oci"} {
+		list := map[string]string{}
+		for _, builder := range []string{"loop", "vm"} {
+			c := exec.Command(tool.get(t), "image", "build", "--builder", builder, "--usr", source,
+				"--helper-kernel", kernel.get(t).Dir, "--initramfs", "initramfs", "--no-tool", "--bootloader", "extlinux",
+				"--vendor", vendor, "--version", "1.0", "--seed", "the same", "--compress", "none", "--force", "-o", builder)
+			c.Dir = dir
+			c.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Fatalf("%s, %s: %v\n%s", source, builder, err, out)
+			}
+			list[builder] = contents(t, filepath.Join(dir, builder))
+			if source == "squashfs" { // of which not all kernels tell where the holes are
+				list[builder] = strings.ReplaceAll(list[builder], " sparse", "")
+			}
+		}
+		if diff := cmp.Diff(list["loop"], list["vm"]); diff != "" || !strings.Contains(list["vm"], "busybox") {
+			t.Errorf("%s (-loop +machine):\n%s", source, diff)
+		}
+	}
+}
+
 // nobodysDir is a directory that nobody may write to, and reach: t.TempDir is for us alone.
 func nobodysDir(t *testing.T) string {
 	t.Helper()

@@ -82,14 +82,14 @@ func (w *work) fill(ctx context.Context, src *source.Source, r *Result) (int64, 
 	if err := w.addPool(); err != nil {
 		return 0, err
 	}
-	q := request{Plan: w.plan}
-	var err error
-	if q.SourceSize, err = w.addSource(ctx, src); err != nil {
+	q := request{Plan: w.plan, SourceName: src.Path}
+	if err := w.addSource(ctx, src, &q); err != nil {
 		return 0, err
 	}
 	if err := w.addInputs(ctx, &q.Plan.Fill); err != nil {
 		return 0, err
 	}
+	var err error
 	if w.boot, err = host.EmptyDisk(w.dir, bootSerial, maxBoot); err != nil {
 		return 0, err
 	}
@@ -114,26 +114,27 @@ func (w *work) addPool() (err error) {
 	return program.Missing(mkfs, err)
 }
 
-// addSource makes the source a disk: a file as it is, a directory as a tar of it. It returns
-// its size, of which the disk's is the next multiple of a sector.
-func (w *work) addSource(ctx context.Context, src *source.Source) (int64, error) {
+// addSource makes the source a disk: a file as it is, a directory as a tar of it. The disk's
+// size is the next multiple of a sector.
+func (w *work) addSource(ctx context.Context, src *source.Source, q *request) error {
 	info, err := os.Stat(src.Path)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	file := src.Path
-	if info.IsDir() {
+	if q.Packed = info.IsDir(); q.Packed {
 		w.plan.Fill.Progress.report("pack")
 		file = filepath.Join(w.dir, "source")
 		if err := pack(ctx, file, src.Path); err != nil {
-			return 0, err
+			return err
 		}
 		if info, err = os.Stat(file); err != nil {
-			return 0, err
+			return err
 		}
 	}
+	q.SourceSize = info.Size()
 	w.disks = append(w.disks, vm.Disk{Path: file, ReadOnly: true, Serial: sourceSerial})
-	return info.Size(), nil
+	return nil
 }
 
 // pack makes a tar of a directory, of which all must be readable.
@@ -228,8 +229,9 @@ func (w *work) run(ctx context.Context, q request) (made poolMade, err error) {
 	case err != nil:
 		return made, fmt.Errorf("helper machine: %w", err)
 	case result.Status != 0:
-		// The words are the tool's own, which is this program.
-		return made, errors.New(strings.TrimPrefix(strings.TrimSpace(words.String()), "freshroot: "))
+		// The words are the tool's own, which is this program: it begins with its command.
+		command := "freshroot " + strings.Join(w.Serve, " ") + ": "
+		return made, errors.New(strings.TrimPrefix(strings.TrimSpace(words.String()), command))
 	case replies.done == nil:
 		return made, errors.New("helper machine: it did not reply")
 	}

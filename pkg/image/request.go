@@ -22,7 +22,9 @@ import (
 // request is what a helper machine is asked to do: the part of Build that needs root.
 type request struct {
 	Plan       Plan
-	SourceSize int64 // how many bytes of the disk are the source
+	SourceName string // as people know it
+	SourceSize int64  // how many bytes of the disk are the source
+	Packed     bool   // it is a directory
 }
 
 // reply is a line that the machine answers with. The last one has Done.
@@ -67,7 +69,15 @@ func (q request) openSource() (*source.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return source.OpenPart(disk, q.SourceSize)
+	openDisk := source.OpenPart
+	if q.Packed {
+		openDisk = source.OpenPacked
+	}
+	src, err := openDisk(disk, q.SourceSize)
+	if err == nil {
+		src.Path = q.SourceName
+	}
+	return src, err
 }
 
 // makePool makes the pool on its disk, and returns its top level.

@@ -42,8 +42,9 @@ type Source struct {
 	Path string
 	Kind Kind
 
-	file *os.File
-	size int64
+	file   *os.File
+	size   int64
+	packed bool // by Pack
 }
 
 // Options says how to unpack. The zero value is good.
@@ -77,6 +78,16 @@ func Open(path string) (*Source, error) { return open(path, 0) }
 // OpenPart opens a source that is the first size bytes of a file or a disk, whose size is
 // a multiple of that of a sector.
 func OpenPart(path string, size int64) (*Source, error) { return open(path, size) }
+
+// OpenPacked opens the tar that Pack has made of a directory, as OpenPart does. It may have
+// what a directory may have: device nodes.
+func OpenPacked(path string, size int64) (*Source, error) {
+	s, err := open(path, size)
+	if err == nil {
+		s.packed = true
+	}
+	return s, err
+}
 
 // open opens a source of a size, or of that of the file if it is zero.
 func open(path string, size int64) (*Source, error) {

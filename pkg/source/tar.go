@@ -11,6 +11,8 @@ import (
 	"path"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/freshroot/freshroot/pkg/source/compress"
 	"github.com/freshroot/freshroot/pkg/source/tree"
 )
@@ -65,6 +67,7 @@ func (s *Source) unpackTar(ctx context.Context, dir *os.File, o Options) (Stats,
 		return Stats{}, err
 	}
 	defer b.Close()
+	b.Devices = s.packed
 	r, err := compress.NewReader(watch(ctx, s.reader(), o.Progress))
 	if err != nil {
 		return Stats{}, err
@@ -158,11 +161,15 @@ func addEntry(b *tree.Builder, h *tar.Header, r io.Reader, layer bool) error {
 	case tar.TypeFifo:
 		return b.Fifo(h.Name, a)
 	case tar.TypeChar, tar.TypeBlock:
-		return b.Device(h.Name)
+		device := unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))
+		return b.Device(h.Name, a, deviceKinds[h.Typeflag], device)
 	}
 	return fmt.Errorf("entry %.200q is of type %q, which no tree has: "+
 		"an incremental or multi-volume archive?", h.Name, h.Typeflag)
 }
+
+// deviceKinds are the types of device nodes, as mknod(2) has them.
+var deviceKinds = map[byte]uint32{tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK}
 
 // The names of entries of layers that take something away
 // (https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts).

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +53,27 @@ func TestIntegrationPack(t *testing.T) {
 	again := filepath.Join(t.TempDir(), "again")
 	pack(t, dir, again)
 	testfs.Run(t, "cmp", file, again)
+}
+
+// TestIntegrationOpenPacked has device nodes in a directory, and nowhere else.
+func TestIntegrationOpenPacked(t *testing.T) {
+	testfs.Root(t)
+	m := &zoo.Maker{T: t, Dir: t.TempDir()}
+	m.Node("null", unix.S_IFCHR|0o640, 1, 3)
+	m.Node("disk", unix.S_IFBLK|0o660, 259, 70000)
+	file, into := filepath.Join(t.TempDir(), "packed"), filepath.Join(testfs.Btrfs(t, 256), "unpacked")
+	pack(t, m.Dir, file)
+	if _, _, err := unpack(t, file, source.Options{}); err == nil || !strings.Contains(err.Error(), "is a device node") {
+		t.Errorf("as a tar: %v", err)
+	}
+	info, err := os.Stat(file)
+	must(t, errors.Join(err, os.Mkdir(into, 0o700)))
+	s, err := source.OpenPacked(file, info.Size())
+	must(t, err)
+	defer s.Close()
+	_, err = s.Unpack(t.Context(), testfs.Open(t, into), source.Options{})
+	must(t, err)
+	zoo.Equal(t, withoutAtime(zoo.Snapshot(t, m.Dir)), withoutAtime(zoo.Snapshot(t, into)))
 }
 
 func pack(t testing.TB, dir, file string) {

@@ -73,8 +73,19 @@ func (b *Builder) Fifo(name string, a Attributes) error {
 	})
 }
 
-// Device refuses a device node, except where it is left out.
-func (b *Builder) Device(name string) error {
+// Device makes a device node of a kind (unix.S_IFCHR or S_IFBLK), or refuses it.
+func (b *Builder) Device(name string, a Attributes, kind uint32, device uint64) error {
+	if !b.Devices {
+		return refuseDevice(name)
+	}
+	return b.leaf(name, &a, func(parent place, base string) error {
+		b.Others++
+		return unix.Mknodat(parent.fd, base, kind|0o600, int(device))
+	})
+}
+
+// refuseDevice refuses a device node, except where it is left out.
+func refuseDevice(name string) error {
 	name, err := Clean(name)
 	if err != nil || leftOut(name) {
 		return err

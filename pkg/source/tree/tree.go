@@ -10,7 +10,7 @@
 // Directories are root's alone until Finish gives them their attributes, for what is
 // made in them changes their times, and would inherit their ACL.
 //
-// A device node is refused, and what is below dev, proc, run and sys is left out: the
+// A device node is refused unless it is wanted, and what is below dev, proc, run and sys is left out: the
 // kernel brings it. Of layers, each may take away what the ones below have made.
 //
 // It needs root and Linux 5.8. Nobody else may write to the directory meanwhile.
@@ -56,6 +56,8 @@ type Stats struct {
 // Builder builds one tree.
 type Builder struct {
 	Stats
+	// Devices lets device nodes be made: whoever made the entries is trusted.
+	Devices bool
 
 	root  int
 	dirs  map[fileID]*directory
