@@ -101,7 +101,7 @@ func (o *installOptions) run(ctx context.Context, in io.Reader, w io.Writer, pat
 	result, err := t.install(ctx, content)
 	line.end()
 	if err != nil {
-		return fmt.Errorf("install to %s: %w; there is nothing on it that boots", path, err)
+		return fmt.Errorf("install to %s: %w; %s", path, err, left(t.disk))
 	}
 	return o.finish(w, t, result)
 }

@@ -56,6 +56,23 @@ func (o *installOptions) allow(in io.Reader, w io.Writer, c device.Contents) err
 	return err
 }
 
+// left says what a disk has after a failure. A disk that has failed may have kept what
+// should have been overwritten.
+func left(disk *os.File) string {
+	_ = device.Forget(disk) // which fails if the disk does
+	now, err := device.Look(disk)
+	if err == nil {
+		_, err = disk.ReadAt(make([]byte, 4<<10), 0) // of which Look says nothing
+	}
+	switch {
+	case err != nil:
+		return fmt.Sprintf("what is on it now is not known: %v", err)
+	case now.IsEmpty():
+		return "there is nothing on it that boots"
+	}
+	return "it still has " + describeSignatures(now.Part) + " of before, and may boot that"
+}
+
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil

@@ -161,7 +161,8 @@ func TestIntegrationInstallBroken(t *testing.T) {
 	}
 	disk := loopOf(t, testfs.Tmpfs(t, "size=30m"), 400)
 	out, err := run(t, with(args, "--usr", tree, disk)...)
-	if err == nil || !strings.Contains(err.Error(), "input/output error") {
+	if err == nil || !strings.Contains(err.Error(), "input/output error") ||
+		!strings.HasSuffix(err.Error(), "; there is nothing on it that boots") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if d := device.ReadDisk(disk); !errors.Is(d.Err, gpt.ErrNoTable) {
@@ -169,6 +170,27 @@ func TestIntegrationInstallBroken(t *testing.T) {
 	}
 	if out := testfs.Run(t, "losetup", "-n", "-O", "NAME", "-j", disk); out != "" {
 		t.Errorf("loop devices are left: %s", out)
+	}
+}
+
+// TestIntegrationLeft looks at disks that have failed.
+func TestIntegrationLeft(t *testing.T) {
+	for want, prepare := range map[string]func(dir, disk string){
+		"there is nothing on it that boots":               func(string, string) {},
+		"it still has btrfs of before, and may boot that": func(_, disk string) { testfs.Run(t, "mkfs.btrfs", "-q", disk) },
+		"input/output error":                              func(dir, _ string) { testfs.Run(t, "truncate", "-s", "0", filepath.Join(dir, "disk")) },
+	} {
+		dir := t.TempDir()
+		path := loopOf(t, dir, 200)
+		prepare(dir, path)
+		disk, err := device.OpenExclusive(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := left(disk); !strings.HasSuffix(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		disk.Close()
 	}
 }
 

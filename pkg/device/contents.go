@@ -1,6 +1,7 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -97,14 +98,12 @@ func ReadPartitions(disk *os.File) error {
 	return nil
 }
 
-// Forget has the kernel write what it remembers of a disk, and forget it: what is read
-// next comes from the medium.
+// Forget has the kernel write what it remembers of a disk, and forget it, also what could
+// not be written: what is read next comes from the medium.
 func Forget(disk *os.File) error {
-	if err := disk.Sync(); err != nil {
-		return err
-	}
+	err := disk.Sync()
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, disk.Fd(), unix.BLKFLSBUF, 0); errno != 0 {
-		return fmt.Errorf("flush %s: %w", disk.Name(), errno)
+		err = errors.Join(err, fmt.Errorf("flush %s: %w", disk.Name(), errno))
 	}
-	return nil
+	return err
 }

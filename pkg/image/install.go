@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/efivar"
@@ -17,7 +18,8 @@ import (
 // device.Look has found there.
 //
 // The partition table is written last, when all else is on the medium and was checked.
-// Until then the disk has none, and nothing boots from it.
+// Until then the disk has none, and nothing boots from it. If it cannot be written as a
+// whole, what there is of it is taken back, as far as the disk still lets that happen.
 func Install(
 	ctx context.Context, target *os.File, contents device.Contents, with Content, p Plan,
 ) (Result, error) {
@@ -40,15 +42,21 @@ func Install(
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}
-	if err := errors.Join(p.Layout.Write(target), device.Forget(target)); err != nil {
-		return result, err
-	}
-	if err := i.verifyWritten(p); err != nil {
-		return result, err
+	if err := i.writeTable(p); err != nil {
+		whole := device.Contents{Part: contents.Part}
+		return result, errors.Join(err, device.Wipe(target, whole))
 	}
 	// If the kernel does not look now, it does when the disk is seen next.
 	_ = device.ReadPartitions(target)
 	return result, nil
+}
+
+// writeTable writes the partition table, and reads it back.
+func (i *Image) writeTable(p Plan) error {
+	if err := errors.Join(p.Layout.Write(i.File), device.Forget(i.File)); err != nil {
+		return err
+	}
+	return i.verifyWritten(p)
 }
 
 // wipe makes a disk look empty, also where the new partitions will be: what a table that is
@@ -108,10 +116,20 @@ func (i *Image) verifyContent(ctx context.Context, progress Progress) error {
 		}
 		if len(wrong) > 0 {
 			return fmt.Errorf("verify %s: what was written to %s reads as something else: %s",
-				c.name, i.Name(), wrong[0])
+				c.name, i.Name(), gravest(wrong))
 		}
 	}
 	return nil
+}
+
+// gravest picks what a program has said of an error, of all that it has said.
+func gravest(words []string) string {
+	for _, line := range words {
+		if strings.Contains(strings.ToLower(line), "error") {
+			return line
+		}
+	}
+	return words[0]
 }
 
 // verifyWritten reads the table back.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/freshroot/freshroot/internal/testfs"
 	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/esp"
@@ -21,8 +23,14 @@ import (
 // newDisk makes a disk of a file, opened exclusively. Both are there until the test ends.
 func newDisk(t *testing.T, sector int) (file string, disk *os.File) {
 	t.Helper()
+	return newDiskIn(t, t.TempDir(), sector)
+}
+
+// newDiskIn has the file in a directory.
+func newDiskIn(t *testing.T, dir string, sector int) (file string, disk *os.File) {
+	t.Helper()
 	testfs.Root(t)
-	file = filepath.Join(t.TempDir(), "disk")
+	file = filepath.Join(dir, "disk")
 	must(t, errors.Join(os.WriteFile(file, nil, 0o600), os.Truncate(file, 640<<20)))
 	loop := strings.TrimSpace(testfs.Run(t, "losetup", "-f", "--show", "-b", strconv.Itoa(sector), file))
 	t.Cleanup(func() { testfs.Run(t, "losetup", "-d", loop) })
@@ -131,6 +139,79 @@ func TestIntegrationInstallInterrupted(t *testing.T) {
 			t.Errorf("stopped at %q: left: %s", step, left)
 		}
 	}
+}
+
+// TestIntegrationInstallDiskFails lets a disk fail at the beginning of a step. It may not have
+// a partition table then, also if the first of its two could be written.
+func TestIntegrationInstallDiskFails(t *testing.T) {
+	src := open(t, tree(t, nil))
+	// The file of a disk that is gone has nothing and takes nothing.
+	gone := func(file string) error { return os.Truncate(file, 0) }
+	// That of one that takes nothing in some place has the rest of what was written.
+	worn := func(at, size int64) func(file string) error {
+		return func(file string) error {
+			f, err := os.OpenFile(file, os.O_RDWR, 0)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			const hole = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
+			return unix.Fallocate(int(f.Fd()), hole, at, size)
+		}
+	}
+	// With such sectors, the parts of a table are in blocks of their own: a loop device tells
+	// nobody of what it could write the beginning of.
+	const sector = 4096
+	const broken, table = "input/output error", "write partition table"
+	for _, tc := range []struct {
+		step, want string
+		fail       func(file string) error
+	}{
+		{"wipe", broken, gone}, {"unpack", broken, gone}, {"make boot partition", broken, gone},
+		{"verify pool", "reads as something else: error reading", gone}, {table, broken, gone},
+		{table, broken, worn(8<<10, 16<<10)}, // behind the header of the first, which is written last
+		{table, broken, worn(639<<20, 1<<20)},
+	} {
+		dir := testfs.Tmpfs(t, "size=100m")
+		file, disk := newDiskIn(t, dir, sector)
+		failed := false
+		fill := fillOptions(t, "1.0")
+		fill.Progress = func(step string, _, _ int64) {
+			if step == tc.step && !failed {
+				failed = true
+				must(t, errors.Join(tc.fail(file), occupy(filepath.Join(dir, "rest"))))
+			}
+		}
+		err := install(t.Context(), t, disk, image.Unpacked(src, fill), func(o *image.Options) { o.Fill = fill })
+		if !failed || err == nil || !strings.Contains(strings.ToLower(err.Error()), tc.want) {
+			t.Errorf("%s: %v, %v", tc.step, failed, err)
+		}
+		must(t, os.Remove(filepath.Join(dir, "rest")))
+		f := testfs.Open(t, file)
+		info, err := f.Stat()
+		must(t, err)
+		if table, err := gpt.Read(f, info.Size(), sector); err == nil {
+			t.Errorf("%s: the disk has %+v", tc.step, table)
+		}
+		if left := testfs.Run(t, "losetup", "-n", "-O", "NAME", "-j", disk.Name()); left != "" {
+			t.Errorf("%s: left: %s", tc.step, left)
+		}
+	}
+}
+
+// occupy takes all the room that there is in the file system of a new file.
+func occupy(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, err = f.Write(make([]byte, 1<<20)); err == nil; _, err = f.Write(make([]byte, 1<<20)) {
+	}
+	if errors.Is(err, unix.ENOSPC) {
+		return nil
+	}
+	return err
 }
 
 func TestIntegrationCopiedRefuses(t *testing.T) {
