@@ -18,6 +18,20 @@ var wants = map[string][]string{
 	`dev-virtio\x2dports-org.freshroot.ci.device.wants`: {"freshroot-ci.service"},
 }
 
+// stuck hangs where it is asked to, until its job times out: the machine reboots in order
+// then, though no unit has failed.
+const stuck = `[Unit]
+ConditionKernelCommandLine=guest.stuck
+Before=boot-complete.target
+JobRunningTimeoutSec=1s
+JobTimeoutAction=reboot
+
+[Service]
+Type=oneshot
+ExecStart=sleep infinity
+SuccessExitStatus=SIGTERM
+`
+
 // installUnits puts the units into a /usr and enables them.
 func installUnits(root string) error {
 	units := filepath.Join(root, "lib/systemd/system")
@@ -32,14 +46,17 @@ func installUnits(root string) error {
 			err = errors.Join(err, os.Symlink("../"+name, filepath.Join(dir, name)))
 		}
 	}
-	dropIn := filepath.Join(units, "freshroot-bless.service.d")
-	return errors.Join(err, os.Mkdir(dropIn, 0o755), os.WriteFile(filepath.Join(dropIn, "test.conf"),
-		[]byte("[Unit]\nConditionKernelCommandLine=!guest.unblessed\n"), 0o644))
+	return errors.Join(err, writeTree(units, map[string]string{
+		"stuck.service":                       stuck,
+		"boot-complete.target.d/test.conf":    "[Unit]\nRequires=stuck.service\n",
+		"freshroot-bless.service.d/test.conf": "[Unit]\nConditionKernelCommandLine=!guest.unblessed\n",
+	}))
 }
 
 // TestIntegrationUnits boots a Debian that is on trial, with the units for systemd:
-// first it is shut down before it is blessed, then it is blessed. Systemd has nothing to
-// say against the units.
+// first it reboots by itself, which costs a try, then it is shut down before it is
+// blessed, which does not, and then it is blessed. Systemd has nothing to say against
+// the units.
 func TestIntegrationUnits(t *testing.T) {
 	t.Parallel()
 	const debianUsr = "usr:org.debian.bookworm:x86-64:"
@@ -52,6 +69,12 @@ func TestIntegrationUnits(t *testing.T) {
 	}))
 	spec.SizeMiB = 768
 	m := newMachine(t, disk(t, spec))
+	m.start("volatile=yes guest.stuck").wait()
+	inPool(t, m, func(top string) error {
+		_, err := os.Stat(filepath.Join(top, debianUsr+"12.0+2-1"))
+		return err
+	})
+
 	look := guest.RunArg("cd /usr/lib/systemd/system; echo \"verify: " +
 		"$(systemd-analyze verify --man=no ./freshroot-*.service ./freshroot-*.timer 2>&1) $?\"; " +
 		"systemctl is-active freshroot-bless.service freshroot-try.service " +
@@ -61,8 +84,9 @@ func TestIntegrationUnits(t *testing.T) {
 		log            bool
 		want           []string
 	}{
-		{"guest.unblessed", "12.0+3", true, []string{
-			"verify:  0\n", "inactive\nactive\nactive\nactive\n", "on trial until it is blessed: 1 made, 2 left"}},
+		{"guest.unblessed", "12.0+2-1", true, []string{
+			"verify:  0\n", "inactive\nactive\nactive\nactive\n",
+			"on trial until it is blessed: 2 made, 1 left"}},
 		{"", "12.0", false, []string{
 			"verify:  0\n", "active\nactive\nactive\nactive\n", "blessed: it has booted well"}},
 	} {
