@@ -49,31 +49,32 @@ func checkMarkers(t *testing.T, about string, r *report, etc, variable guest.Mar
 	}
 }
 
-// TestIntegrationReset throws /var away, brings it back, and throws all away.
+// TestIntegrationReset throws /var away, brings it back, and throws all away, as the tool
+// asks for from within the guest.
 func TestIntegrationReset(t *testing.T) {
 	t.Parallel()
 	const kept, fresh = guest.MarkerKept, guest.MarkerNew
-	m := busyboxMachine(t)
+	m := newMachine(t, disk(t, pool(guest.Pool(withTool(t, "1.0")))))
 	const id = "0123456789abcdef0123456789abcdef"
-	m.boot(guest.RunArg("echo " + id + " > /etc/machine-id; sync"))
+	s := m.start(guest.RunArg("echo " + id + " > /etc/machine-id; freshroot reset var --now-reboot"))
+	s.expect("^the next boot of .* resets /var\n", "reboot: Restarting system")
+	s.wait()
 
-	r := m.boot("freshroot.reset=var")
+	r := m.boot("")
 	checkMarkers(t, "reset of /var", r, kept, fresh)
 	record := r.reset(t)
 	if record == nil || !record.Done || record.Scope != "var" || record.Trashed == "" {
 		t.Fatalf("boot.json has %+v", record)
 	}
 
-	request := "mkdir -p .freshroot/requests; echo undo '" + record.Trashed +
-		"' > .freshroot/requests/" + instance + "; sync"
-	checkMarkers(t, "without a reset", m.boot(guest.RunArg(inTop(request))), kept, kept)
+	checkMarkers(t, "without a reset", m.boot(guest.RunArg("freshroot reset --undo")), kept, kept)
 
-	r = m.boot(guest.RunArg(inTop("ls .freshroot/requests | wc -l; echo reset all > .freshroot/requests/" + instance)))
+	r = m.boot(guest.RunArg(inTop("ls .freshroot/requests | wc -l; freshroot reset > /dev/null")))
 	if undone := r.reset(t); undone == nil || !undone.Done || undone.Undo != record.Trashed {
 		t.Errorf("boot.json has %+v", undone)
 	}
-	if r.RunOutput != "0\n" {
-		t.Errorf("requests that are left: %s", r.RunOutput)
+	if r.RunOutput != "0\n" || r.RunStatus != 0 {
+		t.Errorf("requests that are left: %s, status %d", r.RunOutput, r.RunStatus)
 	}
 	checkMarkers(t, "undone", r, kept, kept)
 

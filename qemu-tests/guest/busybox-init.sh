@@ -5,6 +5,7 @@ export PATH=/usr/bin:/usr/sbin
 exec < /dev/console > /dev/console 2>&1
 dmesg -n 1 # or the kernel prints into our lines
 . /usr/lib/guest/report.sh
+trap 'sync; reboot -f' TERM # which is how "reboot" asks for it
 
 if ! asked guest.shell; then
 	echo GUEST-UP busybox
