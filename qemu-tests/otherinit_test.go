@@ -105,8 +105,7 @@ func TestIntegrationOpenRC(t *testing.T) {
 		entry    = "usr:org.debian.openrc:x86-64:"
 		instance = "root:default:org.debian.openrc:x86-64"
 	)
-	// An overlay, the last one, is like volatile=no here, and others boot it.
-	for _, mode := range modes(instance)[:3] {
+	for _, mode := range modes(instance) {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
 			var members []guest.Member

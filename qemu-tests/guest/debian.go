@@ -24,9 +24,10 @@ var options = []string{
 
 // flavour is what sets one Debian apart from another: its init.
 type flavour struct {
-	name     string // in the cache, with the suite behind
-	packages string // beyond what Debian cannot be without
-	files    []file // that make it report to the tests
+	name     string   // in the cache, with the suite behind
+	packages string   // beyond what Debian cannot be without
+	unwanted []string // globs of what its factory is without
+	files    []file   // that make it report to the tests
 	edits    []edit
 }
 
@@ -98,6 +99,7 @@ func (f flavour) recipe() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	recipe = append(recipe, f.unwanted...)
 	for _, file := range f.files {
 		recipe = append(recipe, file.path, file.content)
 	}

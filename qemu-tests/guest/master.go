@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // unwanted are globs of what the tests have no use for, though an image might: there is
@@ -41,7 +42,7 @@ func (f flavour) makeMaster(ctx context.Context, dir, base string, kernel *Kerne
 		}
 	}
 	args := []string{"build"}
-	for _, glob := range unwanted {
+	for _, glob := range slices.Concat(unwanted, f.unwanted) {
 		args = append(args, "--exclude="+glob)
 	}
 	if err := factoryTool(ctx, append(args, dir)...); err != nil {
