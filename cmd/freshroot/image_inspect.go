@@ -18,35 +18,46 @@ import (
 )
 
 func imageInspectCommand() *cobra.Command {
-	var asJSON bool
-	var arch string
+	var o inspectOptions
 	c := &cobra.Command{
 		Use:   "inspect [flags] IMAGE",
 		Short: "Show what is in a disk image, and what it would boot",
 		Long: `Show the partitions of a disk image, the entries of its boot loader, the members of
 its pool, what it would boot, and what "freshroot factory lint" has to say of that.
-Not a byte of the image changes. It needs root, to mount the pool read-only.
+With --sizes it says of each member what "freshroot list --sizes" does, and takes as
+long. Not a byte of the image changes. It needs root, to mount the pool read-only.
 
 Exit status: 0 if the image was read, 1 if not, 2 for wrong usage.`,
-		Example: "  freshroot image inspect disk.img",
+		Example: "  freshroot image inspect --sizes disk.img",
 		Args:    arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := needsRoot("looking into an image"); err != nil {
-				return err
-			}
-			info, err := inspectImage(c.Context(), args[0], subvol.CanonicalArch(arch))
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), info)
-			}
-			return info.print(c.OutOrStdout())
+			return o.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), args[0])
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().StringVar(&arch, "arch", subvol.HostArch(), "architecture to plan for")
+	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	c.Flags().StringVar(&o.arch, "arch", subvol.HostArch(), "architecture to plan for")
+	sizesFlag(c, &o.sizes)
 	return c
+}
+
+// inspectOptions are the flags of the command.
+type inspectOptions struct {
+	json, sizes bool
+	arch        string
+}
+
+func (o inspectOptions) run(ctx context.Context, w, messages io.Writer, path string) error {
+	if err := needsRoot("looking into an image"); err != nil {
+		return err
+	}
+	info, err := o.inspect(ctx, path, sizesIf(o.sizes, messages))
+	switch {
+	case err != nil:
+		return err
+	case o.json:
+		return printJSON(w, info)
+	}
+	return info.print(w)
 }
 
 // imageInfo is what is in an image, for programs.
@@ -83,7 +94,7 @@ type entryInfo struct {
 	Options string `json:"options"`
 }
 
-func inspectImage(ctx context.Context, path, arch string) (imageInfo, error) {
+func (o inspectOptions) inspect(ctx context.Context, path string, measure sizes) (imageInfo, error) {
 	i, err := image.Open(path)
 	if err != nil {
 		return imageInfo{}, err
@@ -105,14 +116,18 @@ func inspectImage(ctx context.Context, path, arch string) (imageInfo, error) {
 			info.Entries = append(info.Entries, describeEntry(e))
 		}
 	}
-	plan, err := planOptions{arch: arch}.plan([]string{path})
+	plan, err := planOptions{arch: subvol.CanonicalArch(o.arch)}.plan([]string{path})
 	if err != nil {
 		info.Failure = err.Error()
 	} else {
 		described := describePlan(plan)
 		info.Plan = &described
 	}
-	return info, i.WithPool(info.lookInto)
+	return info, i.WithPool(func(top *os.File) error {
+		err := info.lookInto(top)
+		measure(top, info.Members)
+		return err
+	})
 }
 
 // lookInto adds what is in the pool.
@@ -160,7 +175,7 @@ func (i imageInfo) print(w io.Writer) error {
 			printable(e.Options))
 	}
 	for _, m := range i.Members {
-		line("member", "%s  %s", printable(m.Name), m.describe(false))
+		line("member", "%s  %s%s", printable(m.Name), m.describe(false), m.Size.describe())
 	}
 	if i.Plan == nil {
 		line("would boot", "nothing: %s", i.Failure)

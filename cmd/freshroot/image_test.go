@@ -22,7 +22,7 @@ func smallOS(t *testing.T, version string) []string {
 		"usr/sbin/init": "#!/bin/sh\n", "etc/hosts": "", "usr/share/doc/x": "",
 		"usr/lib/os-release":              "ID=test\nPRETTY_NAME=Test\n",
 		"usr/lib/modules/6.1/modules.dep": "", "usr/lib/modules/6.1/vmlinuz": "kernel",
-		"initramfs": "initramfs",
+		"initramfs": "initramfs", "usr/share/data": strings.Repeat("data", 1<<18),
 	} {
 		path := filepath.Join(dir, name)
 		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
@@ -79,6 +79,9 @@ func TestImageUsage(t *testing.T) {
 	}
 }
 
+// added is the version that is put into the image of another one.
+const added = "usr:org.example.os:x86-64:1.1+3"
+
 func TestIntegrationImage(t *testing.T) {
 	testfs.Root(t)
 	path := filepath.Join(t.TempDir(), "disk.img")
@@ -87,19 +90,19 @@ func TestIntegrationImage(t *testing.T) {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	out, err = run(t, append([]string{"image", "add", "--json", path}, smallOS(t, "1.1")...)...)
-	var added image.Result
-	if err := errors.Join(err, json.Unmarshal([]byte(out), &added)); err != nil {
+	var result image.Result
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &result)); err != nil {
 		t.Fatalf("add: %v\n%s", err, out)
 	}
-	if added.Usr != "usr:org.example.os:x86-64:1.1+3" || added.Kernel != "6.1" {
-		t.Errorf("added %+v", added)
+	if result.Usr != added || result.Kernel != "6.1" {
+		t.Errorf("added %+v", result)
 	}
 	inspectAndVerify(t, path)
 }
 
 func inspectAndVerify(t *testing.T, path string) {
 	t.Helper()
-	out, err := run(t, "image", "inspect", "--json", path)
+	out, err := run(t, "image", "inspect", "--json", "--sizes", path)
 	var info imageInfo
 	if err := errors.Join(err, json.Unmarshal([]byte(out), &info)); err != nil {
 		t.Fatalf("inspect: %v\n%s", err, out)
@@ -109,15 +112,20 @@ func inspectAndVerify(t *testing.T, path string) {
 		got = append(got, e.Path+" "+e.Version+" "+e.Options)
 	}
 	for _, m := range info.Members {
-		got = append(got, m.Name)
+		got = append(got, m.Name+m.Size.describe())
 	}
 	want := []string{
 		"extlinux/extlinux.conf 1.1 quiet", "extlinux/extlinux.conf 1.0 quiet",
-		"usr:org.example.os:x86-64:1.1+3", "usr:org.example.os:x86-64:1.0",
+		added + ", 1.0 MiB of its own and 0 bytes shared",
+		"usr:org.example.os:x86-64:1.0, 1.0 MiB of its own and 0 bytes shared",
 	}
-	if diff := cmp.Diff(want, got); diff != "" || info.Plan.Usr != want[2] || len(info.Partitions) != 2 {
+	if diff := cmp.Diff(want, got); diff != "" || info.Plan.Usr != added || len(info.Partitions) != 2 {
 		t.Errorf("inspect: would boot %q of %d partitions (-want +got):\n%s",
 			info.Plan.Usr, len(info.Partitions), diff)
+	}
+	out, err = run(t, "image", "inspect", "--sizes", path)
+	if line := added + "  on trial: tries left: 3, 1.0 MiB of its own"; err != nil || !strings.Contains(out, line) {
+		t.Errorf("inspect lacks %q: %v\n%s", line, err, out)
 	}
 	if out, err = run(t, "image", "verify", path); err != nil || strings.Count(out, "good") != 5 {
 		t.Errorf("verify: %v\n%s", err, out)
