@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +12,9 @@ import (
 
 	"github.com/freshroot/freshroot/pkg/directboot"
 	"github.com/freshroot/freshroot/pkg/gpt"
+	"github.com/freshroot/freshroot/pkg/image"
 	"github.com/freshroot/freshroot/pkg/job/host"
+	"github.com/freshroot/freshroot/pkg/signature"
 	"github.com/freshroot/freshroot/pkg/vm"
 )
 
@@ -21,9 +22,9 @@ import (
 // panic ends it.
 const ciOptions = "console=ttyS0 panic=-1 volatile=yes"
 
-// machine describes the machine that boots an image; dir is for files of it.
-func (r *ciRun) machine(ctx context.Context, image, dir string) (vm.Config, error) {
-	disk, err := imageDisk(image)
+// machine describes the machine that boots the image at path; dir is for files of it.
+func (r *ciRun) machine(ctx context.Context, path, dir string) (vm.Config, error) {
+	disk, err := imageDisk(path)
 	if err != nil {
 		return vm.Config{}, err
 	}
@@ -35,11 +36,11 @@ func (r *ciRun) machine(ctx context.Context, image, dir string) (vm.Config, erro
 	case r.kernel != "":
 		c.Kernel, c.Initramfs, c.Cmdline = r.kernel, r.initramfs, options
 		return c, nil
-	case disk.Format != rawFormat:
+	case disk.Format != string(image.Raw):
 		return c, fmt.Errorf("the kernel cannot be read out of an image in the format %s: "+
 			"use --firmware, or --kernel and --initramfs", disk.Format)
 	}
-	boot, err := directboot.Extract(ctx, image, "x86-64", dir)
+	boot, err := directboot.Extract(ctx, path, "x86-64", dir)
 	c.Kernel, c.Initramfs = boot.Kernel, boot.Initramfs
 	c.Cmdline = strings.TrimSpace(boot.Cmdline + " " + options)
 	return c, err
@@ -60,13 +61,10 @@ func (r *ciRun) byFirmware(c *vm.Config, options, dir string) (err error) {
 	return err
 }
 
-// rawFormat is QEMU's name of an image that is as it would be on a disk.
-const rawFormat = "raw"
-
 // imageDisk tells by the beginning of an image what it is. What is not known is taken for
 // one that is as it would be on a disk, and its table tells the size of a sector.
 func imageDisk(path string) (vm.Disk, error) {
-	d := vm.Disk{Path: path, Format: rawFormat, Volatile: true}
+	d := vm.Disk{Path: path, Format: string(image.Raw), Volatile: true}
 	f, err := os.Open(path)
 	if err != nil {
 		return d, err
@@ -76,13 +74,8 @@ func imageDisk(path string) (vm.Disk, error) {
 	if n, err := io.ReadFull(f, head); err != nil {
 		return d, fmt.Errorf("%q: no disk image: %d bytes", path, n)
 	}
-	for magic, format := range map[string]string{
-		"QFI\xfb": "qcow2", "KDMV": "vmdk", "vhdxfile": "vhdx",
-	} {
-		if bytes.HasPrefix(head, []byte(magic)) {
-			d.Format = format
-			return d, nil
-		}
+	if d.Format = signature.ImageFormat(f); d.Format != string(image.Raw) {
+		return d, nil
 	}
 	size, err := f.Seek(0, io.SeekEnd) // of a block device, too
 	if err != nil {

@@ -1,11 +1,9 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +13,7 @@ import (
 	"github.com/freshroot/freshroot/pkg/esp"
 	"github.com/freshroot/freshroot/pkg/gpt"
 	"github.com/freshroot/freshroot/pkg/mount"
+	"github.com/freshroot/freshroot/pkg/signature"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -25,11 +24,6 @@ type Image struct {
 	Table *gpt.Table
 	ESP   gpt.Partition
 	Pool  gpt.Partition
-}
-
-// magics begin the formats that are no disks as they are.
-var magics = map[string]string{
-	"QFI\xfb": "qcow2", "KDMV": "vmdk", "# Disk DescriptorFile": "vmdk", "vhdxfile": "vhdx",
 }
 
 // Open opens an image to look into it.
@@ -80,13 +74,9 @@ func (i *Image) read() error {
 
 // explain says how to make a disk of a format that is none.
 func (i *Image) explain(err error) error {
-	head := make([]byte, 32)
-	_, _ = io.ReadFull(io.NewSectionReader(i, 0, i.Size), head) // what is missing is zero
-	for magic, format := range magics {
-		if bytes.HasPrefix(head, []byte(magic)) {
-			return fmt.Errorf("it is in the format %s: first run "+
-				"qemu-img convert -O raw %s disk.raw", format, i.Name())
-		}
+	if format := signature.ImageFormat(i); format != string(Raw) {
+		return fmt.Errorf("it is in the format %s: first run "+
+			"qemu-img convert -O raw %s disk.raw", format, i.Name())
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-// Package signature recognises what a disk or a partition holds, before it is lost.
+// Package signature recognises what a disk, a partition or an image of one holds.
 //
 // It looks for the magic numbers of file systems, swap space, encryption, volume
 // managers and partition tables where their formats have them, as wipefs(8) does; it
@@ -43,13 +43,39 @@ var magics = []magic{
 	{"swap", 64<<10 - 10, "SWAPSPACE2"},
 }
 
+// imageMagics begin the files in which a virtual machine's disk is stored in another way
+// than byte for byte.
+var imageMagics = []magic{
+	{"qcow2", 0, "QFI\xfb"},
+	{"vmdk", 0, "KDMV"},
+	{"vmdk", 0, "# Disk DescriptorFile"},
+	{"vhdx", 0, "vhdxfile"},
+}
+
+// ImageFormat returns qemu-img's name of the format that a disk image is in: "qcow2",
+// "vmdk" or "vhdx", and "raw" for all else, which is what a disk has.
+func ImageFormat(r io.ReaderAt) string {
+	for _, m := range imageMagics {
+		if m.in(r) {
+			return m.name
+		}
+	}
+	return "raw"
+}
+
+// in says whether it is where it has to be.
+func (m magic) in(r io.ReaderAt) bool {
+	raw := make([]byte, len(m.bytes))
+	n, _ := r.ReadAt(raw, m.offset)
+	return n == len(raw) && string(raw) == m.bytes
+}
+
 // Find returns the names of what is found, each once: "btrfs", "GPT". A device that
 // cannot be read has nothing.
 func Find(r io.ReaderAt) (names []string) {
 	seen := map[string]bool{}
 	for _, m := range magics {
-		raw := make([]byte, len(m.bytes))
-		if n, _ := r.ReadAt(raw, m.offset); n == len(raw) && string(raw) == m.bytes && !seen[m.name] {
+		if !seen[m.name] && m.in(r) {
 			seen[m.name] = true
 			names = append(names, m.name)
 		}

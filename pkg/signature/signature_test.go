@@ -84,3 +84,18 @@ func TestFindFormats(t *testing.T) {
 		}
 	}
 }
+
+// TestImageFormat recognises what qemu-img makes.
+func TestImageFormat(t *testing.T) {
+	for _, tc := range []struct{ want, options string }{
+		{"raw", "-fraw"}, {"qcow2", "-fqcow2"}, {"vhdx", "-fvhdx"}, {"vmdk", "-fvmdk"},
+		{"vmdk", "-fvmdk -osubformat=twoGbMaxExtentSparse"},
+	} {
+		path := filepath.Join(t.TempDir(), "disk")
+		args := append([]string{"create", "-q"}, strings.Fields(tc.options)...)
+		testfs.Run(t, "qemu-img", append(args, path, "64M")...)
+		if got := signature.ImageFormat(testfs.Open(t, path)); got != tc.want {
+			t.Errorf("%s: %s", tc.options, got)
+		}
+	}
+}
