@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,22 +16,25 @@ const newTries = 3
 
 func imageAddCommand() *cobra.Command {
 	var (
-		fill     fillFlags
-		boot     bootFlags
-		compress string
-		asJSON   bool
+		fill   fillFlags
+		boot   bootFlags
+		add    addFlags
+		asJSON bool
 	)
 	c := &cobra.Command{
 		Use:   "add [flags] --usr SOURCE --vendor ID --version V IMAGE",
 		Short: "Put another version into a disk image",
 		Long: `Put another version into a disk image, and make its EFI system partition match. The
-image has to be raw. It is replaced by a changed copy once that is complete.
+image has to be raw. It is replaced by a changed copy once that is complete. With
+--size it becomes larger first, and its pool with it; SIZE is in bytes, or with K, M, G
+or T behind in powers of 1024.
 
 Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
-		Example: `  freshroot image add --usr /srv/debian --vendor org.example.os --version 1.1 disk.img`,
-		Args:    arguments(cobra.ExactArgs(1)),
+		Example: `  freshroot image add --usr /srv/debian --vendor org.example.os --version 1.1 disk.img
+  freshroot image add --usr /srv/debian --vendor org.example.os --version 1.2 --size 8G disk.img`,
+		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, err := addOptions(&fill, &boot, compress)
+			o, err := add.options(&fill, &boot)
 			if err != nil {
 				return err
 			}
@@ -41,7 +45,7 @@ Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 				return image.Add(ctx, args[0], src, o)
 			})
 			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+				return fmt.Errorf("%s: %w", args[0], adviseSize(err))
 			}
 			return printResult(c.OutOrStdout(), result, asJSON)
 		},
@@ -49,22 +53,37 @@ Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 	fill.add(c, newTries)
 	boot.add(c, -1)
 	f := c.Flags()
-	f.StringVar(&compress, "compress", "zstd", "of the pool: zstd, zstd:LEVEL or none")
+	f.StringVar(&add.size, "size", "", "`SIZE` that the disk gets (default: what it has)")
+	f.StringVar(&add.compress, "compress", "zstd", "of the pool: zstd, zstd:LEVEL or none")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 
-// addOptions turns the flags into what the library takes.
-func addOptions(fill *fillFlags, boot *bootFlags, compress string) (o image.AddOptions, err error) {
+// addFlags are the flags of the command alone.
+type addFlags struct{ size, compress string }
+
+// options turns the flags into what the library takes.
+func (f addFlags) options(fill *fillFlags, boot *bootFlags) (o image.AddOptions, err error) {
 	if o.Fill, err = fill.fill(); err != nil {
 		return o, err
 	}
 	if o.Boot, err = boot.boot(); err != nil {
 		return o, err
 	}
-	if err := image.CheckCompress(compress); err != nil {
+	if o.Size, err = parseSize(f.size); err != nil {
 		return o, usageError{err}
 	}
-	o.Compress = compress
+	if err := image.CheckCompress(f.compress); err != nil {
+		return o, usageError{err}
+	}
+	o.Compress = f.compress
 	return o, needsRoot("changing an image")
+}
+
+// adviseSize says what to do about an image that is too small.
+func adviseSize(err error) error {
+	if space := (*image.SpaceError)(nil); errors.As(err, &space) {
+		return fmt.Errorf("%w: give a larger --size", err)
+	}
+	return err
 }

@@ -89,12 +89,12 @@ func TestIntegrationImage(t *testing.T) {
 	if err != nil || !strings.HasSuffix(out, "usr:org.example.os:x86-64:1.0 with Linux 6.1\n") {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	out, err = run(t, append([]string{"image", "add", "--json", path}, smallOS(t, "1.1")...)...)
+	out, err = run(t, append([]string{"image", "add", "--json", "--size=4G", path}, smallOS(t, "1.1")...)...)
 	var result image.Result
 	if err := errors.Join(err, json.Unmarshal([]byte(out), &result)); err != nil {
 		t.Fatalf("add: %v\n%s", err, out)
 	}
-	if result.Usr != added || result.Kernel != "6.1" {
+	if result.Usr != added || result.Kernel != "6.1" || result.Size != 4<<30 {
 		t.Errorf("added %+v", result)
 	}
 	inspectAndVerify(t, path)

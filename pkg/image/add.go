@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freshroot/freshroot/pkg/btrfs"
+	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/mount"
 	"github.com/freshroot/freshroot/pkg/source"
 )
@@ -18,6 +20,7 @@ type AddOptions struct {
 	Fill     FillOptions
 	Boot     BootOptions
 	Compress string // as in Options
+	Size     int64  // that the disk gets first, in bytes; what it has if zero
 }
 
 // Add puts one more OS or version into an image, and makes its boot partition match. The
@@ -36,11 +39,35 @@ func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (Re
 	if err := i.read(); err != nil {
 		return result, err
 	}
+	if err := i.enlarge(o.Size); err != nil {
+		return result, err
+	}
 	result.Size = i.Size
 	if err := i.add(ctx, src, o, &result); err != nil {
 		return result, err
 	}
 	return result, copied.commit()
+}
+
+// enlarge makes the image larger, and with it the partition of the pool.
+func (i *Image) enlarge(size int64) error {
+	switch {
+	case size == 0 || size == i.Size:
+		return nil
+	case size < i.Size:
+		return fmt.Errorf("it has %d MiB, and becomes no smaller", i.Size/mib)
+	case size%int64(i.Table.SectorSize) != 0:
+		return fmt.Errorf("%d bytes are no whole sectors of %d", size, i.Table.SectorSize)
+	}
+	if err := i.Truncate(size); err != nil {
+		return err
+	}
+	growth, err := device.PlanGrowth(i.File, i.Pool.Number)
+	if err != nil {
+		return err
+	}
+	i.Size, i.Pool = size, growth.New
+	return device.Grow(i.File, growth)
 }
 
 func (i *Image) add(ctx context.Context, src *source.Source, o AddOptions, r *Result) error {
@@ -54,6 +81,11 @@ func (i *Image) add(ctx context.Context, src *source.Source, o AddOptions, r *Re
 		return err
 	}
 	defer top.Close()
+	if o.Size != 0 {
+		if err := btrfs.Grow(top); err != nil {
+			return err
+		}
+	}
 	if r.Filled, err = Fill(ctx, top, src, o.Fill); err != nil {
 		return err
 	}

@@ -148,25 +148,28 @@ func TestIntegrationFormats(t *testing.T) {
 	}
 }
 
-// TestIntegrationTooSmall has a source that does not fit, and wants to know how much is
-// missing.
+// TestIntegrationTooSmall has what does not fit, in the source or beside it, and wants to
+// know how much is missing.
 func TestIntegrationTooSmall(t *testing.T) {
 	testfs.Root(t)
-	from := tree(t, nil)
-	noise := make([]byte, 400<<20)
-	for i := range noise {
-		noise[i] = byte(i * i >> 7 * i)
-	}
-	must(t, os.WriteFile(filepath.Join(from, "usr/noise"), noise, 0o600))
-	path := filepath.Join(t.TempDir(), "disk.img")
-	p := plan(t, path, "1.0", func(o *image.Options) { o.Size, o.Compress = espSize+260<<20, "none" })
-	_, err := image.Build(t.Context(), open(t, from), p)
-	var space *image.SpaceError
-	if !errors.As(err, &space) || space.Missing < 20<<20 || space.Missing > 800<<20 {
-		t.Errorf("it failed with %v", err)
-	}
-	if got := names(t, filepath.Dir(path)); got != "" {
-		t.Errorf("left: %s", got)
+	for _, name := range []string{"usr/noise", "initramfs"} {
+		from, path := tree(t, nil), filepath.Join(t.TempDir(), "disk.img")
+		large := filepath.Join(from, name)
+		must(t, os.WriteFile(large, noise(400<<20), 0o600))
+		p := plan(t, path, "1.0", func(o *image.Options) {
+			o.Size, o.Compress = espSize+260<<20, "none"
+			if name == "initramfs" {
+				o.Fill.Initramfs = large
+			}
+		})
+		_, err := image.Build(t.Context(), open(t, from), p)
+		var space *image.SpaceError
+		if !errors.As(err, &space) || space.Missing < 20<<20 || space.Missing > 800<<20 {
+			t.Errorf("%s: it failed with %v", name, err)
+		}
+		if got := names(t, filepath.Dir(path)); got != "" {
+			t.Errorf("%s: left: %s", name, got)
+		}
 	}
 }
 

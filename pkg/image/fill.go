@@ -117,7 +117,7 @@ func (s *stage) fill(ctx context.Context, src *source.Source) error {
 		}
 		s.options.Progress.report(step.name)
 		if err := step.do(ctx); errors.Is(err, unix.ENOSPC) {
-			return fmt.Errorf("%s: %w", step.name, s.noSpace(err, 0))
+			return fmt.Errorf("%s: %w", step.name, s.noSpace(err, s.additions()))
 		} else if err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}

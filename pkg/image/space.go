@@ -58,6 +58,23 @@ func (s *stage) missing(src *source.Source, read int64) int64 {
 	return min(most, int64(float64(s.size())*float64(total-read)/float64(read)))
 }
 
+// builtInitramfs is more than an initramfs that is built takes, in bytes.
+const builtInitramfs = 64 * mib
+
+// additions is how much room all takes that is added to what was unpacked, at most.
+func (s *stage) additions() (total int64) {
+	total = builtInitramfs
+	for _, path := range []string{s.options.Tool, s.options.Initramfs} {
+		if info, err := os.Stat(path); err == nil {
+			total += info.Size()
+		}
+	}
+	if from := s.options.KernelFrom; from != "" {
+		total += treeSize(from)
+	}
+	return total
+}
+
 // treeSize adds up the files of a directory, as far as they can be read.
 func treeSize(dir string) (total int64) {
 	_ = fs.WalkDir(os.DirFS(dir), ".", func(_ string, d fs.DirEntry, err error) error {

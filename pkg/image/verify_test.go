@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,6 +69,49 @@ func TestIntegrationAdd(t *testing.T) {
 	if got := names(t, filepath.Dir(path)); got != "disk.img" {
 		t.Errorf("left: %s", got)
 	}
+}
+
+// TestIntegrationAddEnlarges has a version that does not fit, until the image is made
+// larger.
+func TestIntegrationAddEnlarges(t *testing.T) {
+	path, from := bootable(t), withLoader(t)
+	must(t, os.WriteFile(filepath.Join(from, "usr/noise"), noise(240<<20), 0o600))
+	add := func(size int64) error {
+		_, err := image.Add(t.Context(), path, open(t, from), image.AddOptions{
+			Fill: fillOptions(t, "1.1"), Compress: "none", Size: size,
+		})
+		return err
+	}
+	if err := add(200 << 20); err == nil || !strings.Contains(err.Error(), "it has 300 MiB") {
+		t.Errorf("smaller: %v", err)
+	}
+	if err := add(600<<20 + 1); err == nil || !strings.Contains(err.Error(), "sectors") {
+		t.Errorf("half a sector: %v", err)
+	}
+	var space *image.SpaceError
+	if err := add(0); !errors.As(err, &space) {
+		t.Errorf("as large as it is: %v", err)
+	}
+	must(t, add(600<<20))
+	if wrong := verify(t, path); wrong != "" {
+		t.Error(wrong)
+	}
+	i, err := image.Open(path)
+	must(t, err)
+	defer i.Close()
+	if i.Size != 600<<20 || i.Pool.Size < 550<<20 {
+		t.Errorf("the image has %d bytes, the pool %d", i.Size, i.Pool.Size)
+	}
+	testfs.Run(t, "sgdisk", "-v", path)
+}
+
+// noise is what does not compress.
+func noise(size int) []byte {
+	p := make([]byte, size)
+	for i := range p {
+		p[i] = byte(i * i >> 7 * i)
+	}
+	return p
 }
 
 // verify returns what is wrong with an image, after the name of the check.
