@@ -1,8 +1,10 @@
 package image_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,8 +40,8 @@ func tree(t *testing.T, changes map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, files := range []map[string]string{good, changes} {
-		for name, content := range files {
-			put(t, filepath.Join(dir, name), content)
+		for _, name := range slices.Sorted(maps.Keys(files)) { // a directory before what is in it
+			put(t, filepath.Join(dir, name), files[name])
 		}
 	}
 	return dir
