@@ -2,6 +2,8 @@ package qemutests_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/freshroot/freshroot/dist"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 	"github.com/google/go-cmp/cmp"
 )
@@ -74,6 +77,20 @@ func writeTree(root string, files map[string]string) error {
 	return nil
 }
 
+// addScripts installs a tool and the scripts that have an init without systemd run it.
+func addScripts(root, tool string) error {
+	const etc = "share/factory/etc"
+	scripts, err := fs.ReadDir(dist.Sysv, "sysv")
+	for _, script := range scripts {
+		path := filepath.Join(root, etc, "init.d", script.Name())
+		err = errors.Join(err, copyProgram(path, "../dist/sysv/"+script.Name()))
+		for link, target := range dist.Links(os.DirFS(root), etc, script.Name()) {
+			err = errors.Join(err, os.Symlink(target, filepath.Join(root, link)))
+		}
+	}
+	return errors.Join(err, copyProgram(filepath.Join(root, "bin/freshroot"), tool))
+}
+
 // productUUID makes a machine that says who it is, as real ones do.
 var productUUID = []string{"-uuid", "3f0cbd1a-7b1e-4c39-9d5a-52d6b0a6f9c4"}
 
@@ -99,7 +116,8 @@ func identity(t *testing.T, r *report) (id string) {
 
 // TestIntegrationOpenRC boots a real distribution without systemd in each mode, then
 // an update of it on the same disk, and once the version from before again. All that
-// systemd would do before its first service is ours to do.
+// systemd would do before its first service is ours to do, and what its units would do
+// after the last one is our scripts'.
 func TestIntegrationOpenRC(t *testing.T) {
 	const (
 		entry    = "usr:org.debian.openrc:x86-64:"
@@ -108,10 +126,13 @@ func TestIntegrationOpenRC(t *testing.T) {
 	for _, mode := range modes(instance) {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
+			tool := tool.get(t)
 			var members []guest.Member
 			for _, version := range []string{"12.0", "12.1"} {
 				members = append(members, guest.Member{
-					Name: entry + version, Usr: openrc.get(t), Edit: addPopulation,
+					Name: entry + version, Usr: openrc.get(t), Edit: func(root string) error {
+						return errors.Join(addPopulation(root), addScripts(root, tool))
+					},
 				})
 			}
 			spec := pool(guest.Pool(members...))
@@ -125,6 +146,9 @@ func TestIntegrationOpenRC(t *testing.T) {
 				id := identity(t, r)
 				mode.check(t, r, entry+version, etc, variable)
 				checkOpenRC(t, r)
+				if done := entry + version + " stays as it is"; !strings.Contains(r.console, done) {
+					t.Errorf("%s is not blessed:\n%s", version, r.console)
+				}
 				return id
 			}
 			ids := []string{boot("12.0", guest.MarkerNew, guest.MarkerNew)}

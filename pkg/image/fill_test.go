@@ -198,7 +198,8 @@ func TestIntegrationFillTool(t *testing.T) {
 	dir, top := newPool(t)
 	o := fillOptions(t, "1.0")
 	o.Tool = testfs.Tool(t, "busybox") // which needs no libraries, either
-	_, err := image.Fill(t.Context(), top, open(t, tree(t, nil)), o)
+	from := tree(t, map[string]string{"usr/lib/systemd/systemd": "ELF"})
+	_, err := image.Fill(t.Context(), top, open(t, from), o)
 	must(t, err)
 	units := filepath.Join(dir, member, "lib/systemd/system")
 	got := names(t, filepath.Join(units, "basic.target.wants")) + " " + names(t, filepath.Join(units, "timers.target.wants"))
@@ -216,6 +217,32 @@ func TestIntegrationFillTool(t *testing.T) {
 	}
 }
 
+// TestIntegrationFillScripts installs the scripts for an init that is not systemd, and
+// says so if it is not known.
+func TestIntegrationFillScripts(t *testing.T) {
+	dir, top := newPool(t)
+	o := fillOptions(t, "1.0")
+	o.Tool = testfs.Tool(t, "busybox")
+	filled, err := image.Fill(t.Context(), top, open(t, tree(t, nil)), o)
+	if err != nil || len(filled.Warnings) != 1 || !strings.Contains(filled.Warnings[0], "freshroot bless") {
+		t.Errorf("an init that is not known: %q (%v)", filled.Warnings, err)
+	}
+	o.Usr.Version = "1.1"
+	from := tree(t, map[string]string{"etc/runlevels/default/x": "-> /etc/init.d/x"})
+	filled, err = image.Fill(t.Context(), top, open(t, from), o)
+	if err != nil || len(filled.Warnings) != 0 {
+		t.Fatalf("OpenRC: %q (%v)", filled.Warnings, err)
+	}
+	etc := filepath.Join(dir, filled.Usr, "share/factory/etc")
+	got := names(t, filepath.Join(etc, "runlevels/default"))
+	if diff := cmp.Diff("freshroot-bless freshroot-ci x", got); diff != "" {
+		t.Errorf("the runlevel (-want +got):\n%s", diff)
+	}
+	if info, err := os.Stat(filepath.Join(etc, "init.d/freshroot-bless")); err != nil || info.Mode() != 0o755 {
+		t.Errorf("the script: %v (%v)", info, err)
+	}
+}
+
 // TestIntegrationFillReachesNoOtherTree has links in the place of all that is written,
 // which lead out of the tree.
 func TestIntegrationFillReachesNoOtherTree(t *testing.T) {
@@ -226,10 +253,18 @@ func TestIntegrationFillReachesNoOtherTree(t *testing.T) {
 		"tool":        "usr/bin/freshroot",
 		"directories": "usr/lib/modules/" + release,
 		"units":       "usr/lib/systemd/system",
+		"scripts":     "etc/init.d",
+		"runlevels":   "etc/rc2.d",
 	} {
 		o := fillOptions(t, "1.0")
 		o.Tool = testfs.Tool(t, "busybox")
 		changes := map[string]string{link: "-> " + outside + "/" + filepath.Base(link)}
+		switch name {
+		case "units":
+			changes["usr/lib/systemd/systemd"] = "ELF"
+		case "scripts":
+			changes["etc/rc2.d/x"] = ""
+		}
 		put(t, filepath.Join(outside, release, "modules.dep"), "")
 		_, err := image.Fill(t.Context(), top, open(t, tree(t, changes)), o)
 		if name == "directories" && err == nil {

@@ -13,12 +13,14 @@ import (
 	"strings"
 
 	"github.com/freshroot/freshroot/dist"
+	"github.com/freshroot/freshroot/pkg/rootfs"
 )
 
 // Where the tool and its units go. Links in /usr enable the units in every instance,
 // also in one that an older version made.
 const (
 	toolFile = "usr/bin/freshroot"
+	systemd  = "usr/lib/systemd/systemd"
 	unitDir  = "usr/lib/systemd/system"
 )
 
@@ -39,12 +41,10 @@ func (s *stage) installTool(context.Context) error {
 	if err := s.write(toolFile, tool, 0o755); err != nil {
 		return err
 	}
-	if !exists(s.root, unitDir) {
-		s.filled.Warnings = append(s.filled.Warnings, "The OS has no systemd: "+
-			`have its init run "freshroot bless" when all that matters is up.`)
-		return nil
+	if exists(s.root, systemd) {
+		return s.installUnits()
 	}
-	return s.installUnits()
+	return s.installScripts()
 }
 
 // checkTool refuses a program that could not run in the OS: for another architecture, or
@@ -104,12 +104,75 @@ func wantedBy(unit string) (targets []string) {
 	return targets
 }
 
-func (s *stage) enable(unit, target string) error {
-	dir := path.Join(unitDir, target+".wants")
-	if err := s.root.MkdirAll(dir, 0o755); err != nil {
+// installScripts installs and enables the scripts for the init of an OS without systemd.
+// They go where it has such: into its /etc, or that of its factory.
+func (s *stage) installScripts() error {
+	etc := "etc"
+	if !exists(s.root, etc) {
+		etc = "usr/share/factory/etc"
+	}
+	scripts, err := fs.ReadDir(dist.Sysv, "sysv")
+	if err != nil {
 		return err
 	}
-	err := s.root.Symlink("../"+unit, path.Join(dir, unit))
+	for _, script := range scripts {
+		links := dist.Links(rootfs.FS(s.tree), etc, script.Name())
+		if len(links) == 0 {
+			s.filled.Warnings = append(s.filled.Warnings, "The OS has no init that is known: "+
+				`have it run "freshroot bless" when all that matters is up.`)
+			return nil
+		}
+		if err := s.installScript(path.Join(etc, "init.d"), script.Name(), links); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stage) installScript(dir, name string, links map[string]string) error {
+	text, err := dist.Sysv.ReadFile(path.Join("sysv", name))
+	if err != nil {
+		return err
+	}
+	if err := s.write(path.Join(dir, name), bytes.NewReader(text), 0o755); err != nil {
+		return err
+	}
+	for link, target := range links {
+		if err := s.link(target, link); err != nil {
+			return err
+		}
+	}
+	return s.order(dir, name)
+}
+
+// order has startpar start a script, where the OS has that.
+func (s *stage) order(dir, script string) error {
+	for _, name := range dist.InitdOrder {
+		file := path.Join(dir, name)
+		text, err := s.root.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		ordered := dist.Order(name, string(text), script)
+		if err := s.write(file, strings.NewReader(ordered), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stage) enable(unit, target string) error {
+	return s.link("../"+unit, path.Join(unitDir, target+".wants", unit))
+}
+
+// link makes a symbolic link, unless something has its name.
+func (s *stage) link(target, name string) error {
+	if err := s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	err := s.root.Symlink(target, name)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
