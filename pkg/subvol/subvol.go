@@ -83,6 +83,29 @@ func Parse(name string) (Member, error) {
 	return m, nil
 }
 
+// A Parser parses names one after the other. The zero value is ready.
+type Parser struct {
+	prefix string // of the last golden master's name: all but its version
+	last   Member
+}
+
+// Parse does what the function of this name does. It is quick where a golden master has
+// vendor and architecture of the one before: of such a pool may have ten thousand.
+func (p *Parser) Parse(name string) (Member, error) {
+	version, same := strings.CutPrefix(name, p.prefix)
+	if same && p.prefix != "" && len(name) <= MaxName {
+		m := p.last
+		if m.set("version", version) == nil {
+			return m, nil
+		}
+	}
+	m, err := Parse(name)
+	if err == nil && m.Kind == Usr {
+		p.prefix, p.last = name[:strings.LastIndexByte(name, ':')+1], m
+	}
+	return m, err
+}
+
 func (m *Member) parse(name string) error {
 	if len(name) > MaxName {
 		return fmt.Errorf("name is longer than %d bytes", MaxName)

@@ -1,6 +1,7 @@
 package subvol_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -104,11 +105,18 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"usr:org.example.kiosk:x86_64:1.2+3-1", "root:default:v:arm64",
 		"home:ada:1000:1000", "app:a:b:c:d", "usr:::", "usr:v:x86-64:1+0-0",
+		"usr:v:x86-64:", "usr:v:x86-64:1:2", "usr:v:x86-64:1+9999999999", "usr:v:x86-64x:1",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		m, err := subvol.Parse(name)
+		// A parser that has seen a name of the same vendor says the same.
+		var p subvol.Parser
+		_, _ = p.Parse("usr:v:x86-64:0")
+		if like, likeErr := p.Parse(name); like != m || fmt.Sprint(likeErr) != fmt.Sprint(err) {
+			t.Errorf("%q: %v (%v), by a parser %v (%v)", name, m, err, like, likeErr)
+		}
 		if err != nil {
 			return
 		}

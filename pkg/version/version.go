@@ -20,8 +20,16 @@ import (
 //	1~rc1 < 1 < 1^post < 1-2 < 1.1 < 1.10;  25~beta < 25 < 25beta
 func Compare(a, b string) int {
 	for {
-		a, b = skipInvalid(a), skipInvalid(b)
 		var order int
+		// What most versions consist of needs no look at the rest: a boot may wait for
+		// thousands of them.
+		if dot := dots(a, b); startsWithDigit(a[dot:]) && startsWithDigit(b[dot:]) {
+			if order, a, b = segment(a[dot:], b[dot:]); order != 0 {
+				return order
+			}
+			continue
+		}
+		a, b = skipInvalid(a), skipInvalid(b)
 		// A '~' sorts before everything, even before the end.
 		if order, a, b = marker('~', a, b); order != 0 {
 			return order
@@ -41,6 +49,16 @@ func Compare(a, b string) int {
 		}
 	}
 }
+
+// dots returns how many dots both begin with: one or none.
+func dots(a, b string) int {
+	if a != "" && b != "" && a[0] == '.' && b[0] == '.' {
+		return 1
+	}
+	return 0
+}
+
+func startsWithDigit(s string) bool { return s != "" && isDigit(s[0]) }
 
 // skipInvalid drops the leading bytes that carry no meaning: they only separate.
 func skipInvalid(s string) string {
@@ -68,7 +86,7 @@ func marker(m byte, a, b string) (int, string, string) {
 // segment compares the leading runs of digits, or else of letters, and takes
 // them off.
 func segment(a, b string) (order int, restA, restB string) {
-	if a != "" && isDigit(a[0]) || b != "" && isDigit(b[0]) {
+	if startsWithDigit(a) || startsWithDigit(b) {
 		i, j := digits(a), digits(b)
 		return compareNumbers(a[:i], b[:j]), a[i:], b[j:]
 	}

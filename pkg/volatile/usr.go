@@ -114,11 +114,12 @@ func rank(entries []string, opts Options, arch string) (ranking, []Skipped) {
 	ranked := make(ranking, 0, len(entries))
 	var skipped []Skipped
 	pinned := parsePin(opts.Usr)
+	var parser subvol.Parser
 	for _, entry := range entries {
 		if !strings.HasPrefix(entry, string(subvol.Usr)+":") {
 			continue
 		}
-		m, err := subvol.Parse(entry)
+		m, err := parser.Parse(entry)
 		switch {
 		case err != nil:
 			skipped = append(skipped, Skipped{entry, errors.Unwrap(err).Error()})
