@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/freshroot/freshroot/internal/testfs"
 	"github.com/freshroot/freshroot/pkg/instance"
 	"github.com/freshroot/freshroot/pkg/reset"
@@ -91,6 +93,19 @@ func TestIntegrationDeletionCutShort(t *testing.T) {
 	})
 	if list, err := instance.Trash(m.pool); err != nil || len(list) > 0 {
 		t.Errorf("the trash has %v, %v", list, err)
+	}
+}
+
+// TestIntegrationReserveIsQuicklyLookedAt has no attributes on the file that each boot
+// looks at: btrfs reads them when it reads the inode.
+func TestIntegrationReserveIsQuicklyLookedAt(t *testing.T) {
+	m := used(t)
+	own := m.pool.Name() + "/.freshroot/"
+	for name, want := range map[string]bool{"reserve": false, "reserve-metadata": true} {
+		size, err := unix.Listxattr(own+name, nil)
+		if err != nil || (size > 0) != want {
+			t.Errorf("%s has %d bytes of names of attributes, %v", name, size, err)
+		}
 	}
 }
 

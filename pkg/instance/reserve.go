@@ -12,17 +12,21 @@ import (
 	"github.com/freshroot/freshroot/pkg/rootfs"
 )
 
-// The reserve is a file without content that has space, of both kinds that btrfs tells
-// apart: one of them may be full and the other not. A reset is what helps when the disk
-// is full, and it has to write a little itself before anything can be deleted.
+// The reserve is space of both kinds that btrfs tells apart, each in a file without
+// content: one kind may be full and the other not. A reset is what helps when the disk is
+// full, and it has to write a little itself before anything can be deleted.
+//
+// Two files, because each boot looks at one: to stat a file, btrfs reads on behind its
+// inode, and with metadata there that is some ten blocks from the disk.
 const (
 	reserveName = "reserve"
 	reserveData = 4 << 20 // bytes; what a factory has is shared, not copied
 
 	// Bytes of metadata: a factory of 700 files takes two million, and for the rename
 	// alone the kernel wants to see three and a half. A small pool has less to spare.
-	reserveMetadata = 16 << 20
-	reserveShare    = 64 // of the pool, at most this part
+	reserveMetadataName = "reserve-metadata"
+	reserveMetadata     = 16 << 20
+	reserveShare        = 64 // of the pool, at most this part
 )
 
 // roomy is the part of the pool that is to be free before space is set aside of it.
@@ -47,26 +51,41 @@ func keepReserve(pool *os.File) error {
 	return makeReserve(own)
 }
 
-// makeReserve makes the file, or completes it: power may have gone before it got its
-// space.
+// makeReserve makes the files, or completes them: power may have gone before they got
+// their space. The one with the data is the last: where it has its space, wherever power
+// went, the other has it, too.
 func makeReserve(own *os.File) error {
-	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
-	fd, err := unix.Openat(int(own.Fd()), reserveName, flags, 0o600)
-	if err != nil {
-		return fmt.Errorf("create %s/%s: %w", own.Name(), reserveName, err)
+	err := setAside(own, reserveMetadataName, holdMetadata)
+	if err == nil {
+		err = setAside(own, reserveName, func(f *os.File) error {
+			return unix.Fallocate(int(f.Fd()), 0, 0, reserveData)
+		})
 	}
-	f := os.NewFile(uintptr(fd), reserveName)
-	defer f.Close()
-	if err := setAside(f); err != nil {
-		// A file without space would be taken for the reserve.
-		return errors.Join(fmt.Errorf("set space aside: %w", err), removeAll(own, reserveName))
+	if err != nil {
+		// Files without space would be taken for the reserve.
+		return errors.Join(err, removeReserve(own))
 	}
 	return nil
 }
 
-// setAside gives a file space of both kinds. Extended attributes, each of nearly a
-// block, take metadata with fewer calls and fewer names than small files do.
-func setAside(f *os.File) error {
+// setAside makes a file, and has hold give it space.
+func setAside(own *os.File, name string, hold func(*os.File) error) error {
+	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(own.Fd()), name, flags, 0o600)
+	if err != nil {
+		return fmt.Errorf("create %s/%s: %w", own.Name(), name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	if err := hold(f); err != nil {
+		return fmt.Errorf("set space aside in %s: %w", name, err)
+	}
+	return nil
+}
+
+// holdMetadata gives a file extended attributes, each of nearly a block: they take metadata
+// with fewer calls and fewer names than small files do.
+func holdMetadata(f *os.File) error {
 	fd := int(f.Fd())
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {
@@ -84,8 +103,11 @@ func setAside(f *os.File) error {
 			return err
 		}
 	}
-	// Last: what has the data has the metadata, too, wherever power went.
-	return unix.Fallocate(fd, 0, 0, reserveData)
+	return nil
+}
+
+func removeReserve(own *os.File) error {
+	return errors.Join(removeAll(own, reserveName), removeAll(own, reserveMetadataName))
 }
 
 // spendReserve frees the space, and says whether there was any.
@@ -99,5 +121,5 @@ func spendReserve(pool *os.File) bool {
 		return false
 	}
 	// The space is free when the deletion is on the disk.
-	return removeAll(own, reserveName) == nil && sync(own) == nil
+	return removeReserve(own) == nil && sync(own) == nil
 }
