@@ -103,8 +103,8 @@ func ParseOptions(params cmdline.Params) (opts Options, warnings []string) {
 	for _, p := range params {
 		read := keys[strings.ReplaceAll(p.Key, "-", "_")]
 		if read == nil {
-			if strings.HasPrefix(p.Key, prefix) {
-				warnings = append(warnings, unknownKey(p.Key))
+			if warning := unknownKey(p.Key); warning != "" {
+				warnings = append(warnings, warning)
 			}
 			continue
 		}
@@ -178,15 +178,36 @@ func readTimeout(o *Options, p cmdline.Param) ([]string, bool) {
 	return nil, true
 }
 
+// unknownKey warns of a key that is ours and not known, or that is nearly one that we share
+// with others: a misspelt volatile=yes would keep what was to be lost.
 func unknownKey(key string) string {
-	var known []string
+	name, ours := strings.CutPrefix(key, prefix)
+	guess := ""
+	if ours {
+		guess = suggest(prefix, name, knownKeys(true))
+	} else if near := nearest(key, knownKeys(false), 3); near != "" {
+		guess = didYouMean(near)
+	}
+	if guess == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s= is not known and was left out; %s", key, guess)
+}
+
+// leastGuessed is the length of a key of others from which on it is guessed at: shorter ones
+// are near to too much that is none of our business.
+const leastGuessed = 8
+
+// knownKeys are the keys that are ours alone, without their prefix, or the longer ones
+// that are not.
+func knownKeys(ours bool) (known []string) {
 	for k := range keys {
-		if name, ours := strings.CutPrefix(k, prefix); ours {
+		name, isOurs := strings.CutPrefix(k, prefix)
+		if isOurs == ours && (ours || len(name) >= leastGuessed) {
 			known = append(known, strings.ReplaceAll(name, "_", "-"))
 		}
 	}
-	return fmt.Sprintf("%s= is not known and was left out; %s",
-		key, suggest(prefix, strings.TrimPrefix(key, prefix), known))
+	return known
 }
 
 func unknownValue(p cmdline.Param, known []string) string {
@@ -197,17 +218,23 @@ func unknownValue(p cmdline.Param, known []string) string {
 // letters may be wrong, so that of a short word nothing is guessed. All begin with the
 // same text, which tells them apart in nothing.
 func suggest(begin, word string, known []string) string {
-	known = slices.Sorted(slices.Values(known))
-	best, distance := "", len(word)/3+1
-	for _, k := range known {
+	if best := nearest(word, known, len(word)/3+1); best != "" {
+		return didYouMean(begin + best)
+	}
+	return "known: " + begin + strings.Join(slices.Sorted(slices.Values(known)), ", "+begin)
+}
+
+func didYouMean(word string) string { return fmt.Sprintf("did you mean %s?", word) }
+
+// nearest returns the known word that is nearest, of those with less than so many letters
+// wrong; "" if there is none.
+func nearest(word string, known []string, distance int) (best string) {
+	for _, k := range slices.Sorted(slices.Values(known)) {
 		if d := editDistance(word, k); d < distance {
 			best, distance = k, d
 		}
 	}
-	if best != "" {
-		return fmt.Sprintf("did you mean %s%s?", begin, best)
-	}
-	return "known: " + begin + strings.Join(known, ", "+begin)
+	return best
 }
 
 // editDistance counts the bytes to insert, delete or change (Levenshtein).

@@ -23,8 +23,9 @@ func defaults(change func(*volatile.Options)) volatile.Options {
 
 func TestParseOptions(t *testing.T) {
 	for line, change := range map[string]func(*volatile.Options){
-		"":                                   func(o *volatile.Options) {},
-		"quiet splash":                       func(o *volatile.Options) {},
+		"":             func(o *volatile.Options) {},
+		"quiet splash": func(o *volatile.Options) {},
+		"rootwait rootfstype=btrfs rootdelay=5 systemd.hostname=x systemd.mask=y": func(o *volatile.Options) {},
 		"volatile":                           func(o *volatile.Options) { o.Mode = volatile.Yes },
 		"volatile=YES":                       func(o *volatile.Options) { o.Mode = volatile.Yes },
 		"volatile=1":                         func(o *volatile.Options) { o.Mode = volatile.Yes },
@@ -72,6 +73,9 @@ func TestParseOptions(t *testing.T) {
 func TestParseOptionsWarns(t *testing.T) {
 	for line, want := range map[string]string{
 		"volatile=sate":                          "did you mean state?",
+		"volatle=yes":                            "volatle= is not known and was left out; did you mean volatile?",
+		"systemd.volatil=yes":                    "did you mean systemd.volatile?",
+		"systemd.factoryreset=1":                 "did you mean systemd.factory-reset?",
 		"volatile=":                              "known: no, overlay, state, yes",
 		"freshroot.user=1":                       "did you mean freshroot.usr?",
 		"freshroot.onfailure=halt":               "did you mean freshroot.on-failure?",
