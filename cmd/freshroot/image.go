@@ -235,7 +235,7 @@ func (b *imageBuild) run(ctx context.Context, w io.Writer) error {
 		return b.builderFlags.build(ctx, os.Stderr, src, p)
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", b.Output, adviseSize(err))
+		return adviseSize(err)
 	}
 	return printResult(w, result, b.json)
 }

@@ -45,7 +45,7 @@ Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 				return image.Add(ctx, args[0], src, o)
 			})
 			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], adviseSize(err))
+				return adviseSize(err)
 			}
 			return printResult(c.OutOrStdout(), result, asJSON)
 		},

@@ -35,12 +35,12 @@ func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (Re
 		return result, err
 	}
 	defer copied.discard()
-	i := &Image{File: copied.File}
-	if err := i.read(); err != nil {
+	i, err := openAs(copied.File, path)
+	if err != nil {
 		return result, err
 	}
-	if err := i.enlarge(o.Size); err != nil {
-		return result, err
+	if err := i.enlarge(copied, o.Size); err != nil {
+		return result, fmt.Errorf("enlarge %s: %w", path, err)
 	}
 	result.Size = i.Size
 	if err := i.add(ctx, src, o, &result); err != nil {
@@ -50,7 +50,7 @@ func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (Re
 }
 
 // enlarge makes the image larger, and with it the partition of the pool.
-func (i *Image) enlarge(size int64) error {
+func (i *Image) enlarge(file *output, size int64) error {
 	switch {
 	case size == 0 || size == i.Size:
 		return nil
@@ -59,7 +59,7 @@ func (i *Image) enlarge(size int64) error {
 	case size%int64(i.Table.SectorSize) != 0:
 		return fmt.Errorf("%d bytes are no whole sectors of %d", size, i.Table.SectorSize)
 	}
-	if err := i.Truncate(size); err != nil {
+	if err := file.resize(size); err != nil {
 		return err
 	}
 	growth, err := device.PlanGrowth(i.File, i.Pool.Number)
@@ -132,7 +132,7 @@ func duplicate(path string) (*output, error) {
 	}
 	err = unix.IoctlFileClone(int(to.Fd()), int(from.Fd()))
 	if err != nil {
-		err = errors.Join(to.Truncate(info.Size()), copyData(to.File, from))
+		err = errors.Join(to.resize(info.Size()), copyData(to.File, from))
 	}
 	if err != nil {
 		to.discard()

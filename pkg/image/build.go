@@ -43,7 +43,7 @@ func (p Plan) build(ctx context.Context, fill func(f *os.File, r *Result) (int64
 		return result, err
 	}
 	defer raw.discard()
-	if err := raw.Truncate(p.Layout.Size); err != nil {
+	if err := raw.resize(p.Layout.Size); err != nil {
 		return result, err
 	}
 	size, err := fill(raw.File, &result)
@@ -55,7 +55,7 @@ func (p Plan) build(ctx context.Context, fill func(f *os.File, r *Result) (int64
 		return result, err
 	}
 	result.Size = layout.Size
-	if err := errors.Join(raw.Truncate(layout.Size), layout.Write(raw.File)); err != nil {
+	if err := errors.Join(raw.resize(layout.Size), layout.Write(raw.File)); err != nil {
 		return result, err
 	}
 	return result, p.finish(ctx, raw)

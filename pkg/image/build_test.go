@@ -142,8 +142,13 @@ func TestIntegrationFormats(t *testing.T) {
 		if out := testfs.Run(t, "qemu-img", "info", path); !strings.Contains(out, "file format: "+string(format)) {
 			t.Errorf("%s: %s", format, out)
 		}
-		if _, err := image.Open(path); err == nil || !strings.Contains(err.Error(), "qemu-img convert") {
+		want := "qemu-img convert -O raw " + path
+		if _, err := image.Open(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: opened with %v", format, err)
+		}
+		_, err := image.Add(t.Context(), path, open(t, tree(t, nil)), image.AddOptions{Fill: fillOptions(t, "2")})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: added to with %v", format, err)
 		}
 	}
 }

@@ -32,10 +32,18 @@ func Open(path string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	i, err := openAs(f, path)
+	if err != nil {
+		f.Close()
+	}
+	return i, err
+}
+
+// openAs opens what is in a file, which people know by a path.
+func openAs(f *os.File, path string) (*Image, error) {
 	i := &Image{File: f}
 	if err := i.read(); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("open image %s: %w", path, err)
+		return nil, fmt.Errorf("open image %s: %w", path, i.explain(err, path))
 	}
 	return i, nil
 }
@@ -56,7 +64,7 @@ func (i *Image) read() error {
 	}
 	i.Size = info.Size()
 	if i.Table, err = gpt.Probe(i, i.Size); err != nil {
-		return i.explain(err)
+		return err
 	}
 	for _, p := range i.Table.Partitions {
 		switch {
@@ -73,10 +81,10 @@ func (i *Image) read() error {
 }
 
 // explain says how to make a disk of a format that is none.
-func (i *Image) explain(err error) error {
+func (i *Image) explain(err error, path string) error {
 	if format := signature.ImageFormat(i); format != string(Raw) {
 		return fmt.Errorf("it is in the format %s: first run "+
-			"qemu-img convert -O raw %s disk.raw", format, i.Name())
+			"qemu-img convert -O raw %s disk.raw", format, path)
 	}
 	return err
 }

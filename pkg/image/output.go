@@ -54,6 +54,14 @@ func replaceable(path string, force bool) error {
 	return nil
 }
 
+// resize makes it so many bytes large.
+func (o *output) resize(size int64) error {
+	if err := unix.Ftruncate(int(o.Fd()), size); err != nil {
+		return fmt.Errorf("make %s %d bytes large: %w", o.path, size, err)
+	}
+	return nil
+}
+
 // discard closes the file, which is gone if it got no name.
 func (o *output) discard() {
 	o.Close()
