@@ -39,7 +39,7 @@ such boots is deleted from the trash; --purge-after says how many it shall see.
 
 Exit status: 0 if it is so now, or was before; 1 if it could not be done, 2 for wrong
 usage.`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error {
 			boot, err := readBoot()
 			if err != nil {

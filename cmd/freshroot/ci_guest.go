@@ -28,7 +28,7 @@ and report to it. freshroot-ci.service runs this. In another machine it does not
 
 Exit status: 0 if the command was run, whatever its status, or there is nothing to do;
 1 if something went wrong, 2 for wrong usage.`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error {
 			path, err := guest.FindPort(job.Port)
 			if errors.Is(err, fs.ErrNotExist) {

@@ -18,7 +18,7 @@ func ciInitCommand() *cobra.Command {
 		Use:    "init",
 		Short:  "Be the init of a helper machine",
 		Hidden: true,
-		Args:   arguments(cobra.NoArgs),
+		Args:   arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if os.Getpid() != 1 {
 				return errors.New("ci init: only the kernel may start this")

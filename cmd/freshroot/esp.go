@@ -57,7 +57,7 @@ time. Counters that the boot loader keeps in the names of entries stay.
 Exit status: 0 if it matches now, 1 if not, 2 for wrong usage.`,
 		Example: `  freshroot esp sync --dry-run
   freshroot esp sync --bootloader uki --sign-key db.key --sign-cert db.crt`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), c.OutOrStdout()) },
 	}
 	o.flags(c)

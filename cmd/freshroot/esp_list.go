@@ -74,7 +74,7 @@ func espListCommand() *cobra.Command {
 what the boot loader has counted, and those of others, which freshroot leaves alone.
 
 Exit status: 0 if the partition was read, 1 if not, 2 for wrong usage.`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error {
 			err := withESP(dir, func(_ *os.File, s esp.State) error {
 				if asJSON {

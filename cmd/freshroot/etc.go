@@ -47,7 +47,7 @@ NAME` + merge.Suffix + ` is what an update brought for a file that was modified.
 Exit status: 0 also if there are differences, 1 if they cannot be found out, 2 for
 wrong usage.`,
 		Example: "  freshroot etc diff\n  freshroot etc diff --text --root /srv/build/tree",
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(noArguments),
 		RunE:    func(c *cobra.Command, _ []string) error { return o.run(c.OutOrStdout()) },
 	}
 	c.Flags().StringVar(&o.root, "root", "/", "root `DIR` whose /etc is compared")

@@ -40,7 +40,7 @@ func homeListCommand() *cobra.Command {
 		Use:     "list [flags]",
 		Short:   "List the homes",
 		Example: "  freshroot home list --json",
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.with(func(m *openedPool) error { return m.listHomes(c.OutOrStdout(), o.json) })
 		},

@@ -60,7 +60,7 @@ The same --seed and SOURCE_DATE_EPOCH give the same identifiers, names and tree.
 
 Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 		Example: `  freshroot image build --usr /srv/debian --vendor org.example.os --version 1.0 -o disk.img`,
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(noArguments),
 		RunE:    func(c *cobra.Command, _ []string) error { return b.run(c.Context(), c.OutOrStdout()) },
 	}
 	b.fillFlags.add(c, 0)

@@ -64,7 +64,7 @@ What they need comes along. The sets, of which a kernel has what it has:
 
   # for an unpacked OS, with one more driver
   freshroot initramfs build -m /srv/os -k 6.1.0-56-amd64 --modules +megaraid_sas`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error { return b.run(c) },
 	}
 	f := c.Flags()

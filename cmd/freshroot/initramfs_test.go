@@ -155,7 +155,7 @@ func TestInitramfsErrors(t *testing.T) {
 			`add ":": want HOSTFILE or HOSTFILE:PATH`},
 		{"both shells", "build --rescue --no-shell", true,
 			"--rescue and --no-shell exclude each other"},
-		{"arguments", "build file", true, "unknown command"},
+		{"arguments", "build file", true, "it takes no arguments"},
 		{"inspect nothing", "inspect", true, "accepts 1 arg(s)"},
 		{"inspect gone", "inspect gone", false, "open gone: "},
 		{"inspect text", "inspect init", false, "init: file 1 of the archive: "},

@@ -92,7 +92,7 @@ func (o *installOptions) run(ctx context.Context, in io.Reader, w io.Writer, pat
 	// All that can be known is found out before anything is lost.
 	content, done, err := o.content(ctx, t.plan, line)
 	if err != nil {
-		return fmt.Errorf("install: %w", err)
+		return err
 	}
 	defer done()
 	if err := o.allow(in, said, t.contents); err != nil {
@@ -122,7 +122,7 @@ func (o *installOptions) open(path string) (t target, err error) {
 		return t, err
 	}
 	if t.disk, err = device.OpenExclusive(path); err != nil {
-		return t, fmt.Errorf("install: %w", err)
+		return t, err
 	}
 	t.contents, err = device.Look(t.disk)
 	if err == nil {
@@ -130,9 +130,8 @@ func (o *installOptions) open(path string) (t target, err error) {
 	}
 	if err != nil {
 		t.disk.Close()
-		return t, fmt.Errorf("install: %w", err)
 	}
-	return t, nil
+	return t, err
 }
 
 // install does it, until somebody interrupts it.

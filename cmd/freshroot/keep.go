@@ -52,7 +52,7 @@ match now.
 
 Exit status: 0 if all lines can be used, 1 if one cannot, 2 for wrong usage.`,
 		Example: "  freshroot keep list\n  freshroot keep list --root /srv/build/tree",
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.list(c.OutOrStdout(), c.ErrOrStderr())
 		},

@@ -136,3 +136,11 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// noArguments refuses any. Cobra would call one an unknown command.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%q: it takes no arguments, only flags", args[0])
+	}
+	return nil
+}

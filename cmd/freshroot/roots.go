@@ -43,7 +43,7 @@ func rootListCommand() *cobra.Command {
 		Short:   "List the instances",
 		Long:    `List the instances, with the version whose factory their /etc is of.`,
 		Example: "  freshroot root list --json",
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.with(func(m *openedPool) error { return m.listRoots(c.OutOrStdout(), o.json) })
 		},

@@ -35,7 +35,7 @@ it shares with others, which takes a while: see "freshroot list --help".
 
 Exit status: 0; with --warnings 1 if there is one; 1 if freshroot did not boot this
 machine, 2 for wrong usage.`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.OutOrStdout(), c.ErrOrStderr()) },
 	}
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON")

@@ -37,7 +37,7 @@ func trashListCommand() *cobra.Command {
 		Use:     "list [flags]",
 		Short:   "List what is in the trash, the newest last",
 		Example: "  freshroot trash list --json",
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.with(func(m *openedPool) error { return m.listTrash(c.OutOrStdout(), o.json) })
 		},
@@ -74,7 +74,7 @@ func trashPurgeCommand() *cobra.Command {
 		Long: `Delete the old states of instances but the newest of each, which can still be brought
 back. The kernel frees their space in the background.`,
 		Example: "  freshroot trash purge --all",
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(noArguments),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.with(func(m *openedPool) error { return m.purge(c.OutOrStdout(), all) })
 		},
