@@ -104,7 +104,7 @@ func (r *ciRun) flags(c *cobra.Command) {
 
 // execute runs the command. The temporary files go also if we are told to end.
 func (r *ciRun) execute(c *cobra.Command, image string, argv []string) error {
-	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilSignal(c.Context())
 	defer stop()
 	// Who reads our output may go: that is an error of a write, not our death.
 	signal.Ignore(syscall.SIGPIPE)
@@ -119,7 +119,7 @@ func (r *ciRun) execute(c *cobra.Command, image string, argv []string) error {
 	status := exitStatus(result.Status)
 	if err != nil {
 		status = statusOf(err)
-		fmt.Fprintf(c.ErrOrStderr(), "freshroot: ci run: %v\n", err)
+		fmt.Fprintf(c.ErrOrStderr(), "freshroot: ci run: %v\n", stopped(ctx, err))
 	}
 	if err := r.summarize(result, status, err); err != nil {
 		return err

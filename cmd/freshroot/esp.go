@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/esp"
 	"github.com/freshroot/freshroot/pkg/rootfs"
@@ -94,7 +92,7 @@ func (o espSync) run(ctx context.Context, w io.Writer) error {
 		return usageError{err}
 	}
 	// Who is interrupted leaves nothing half-written behind.
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
 	var result espResult
 	err = readPoolAt(o.pool, func(pool *os.File, running bootRecord) error {
@@ -104,7 +102,7 @@ func (o espSync) run(ctx context.Context, w io.Writer) error {
 		})
 	})
 	if err != nil {
-		return err
+		return stopped(ctx, err)
 	}
 	if o.json {
 		return printJSON(w, result.describe())

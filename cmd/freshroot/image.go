@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/archive"
 	"github.com/freshroot/freshroot/pkg/esp"
@@ -249,12 +247,12 @@ func (o *fillFlags) with(ctx context.Context,
 		return image.Result{}, err
 	}
 	defer src.Close()
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
 	line := newProgressLine(os.Stderr)
 	defer line.end()
 	result, err := use(ctx, src, line.update)
-	return result, adviseInit(err)
+	return result, adviseInit(stopped(ctx, err))
 }
 
 func printResult(w io.Writer, r image.Result, asJSON bool) error {

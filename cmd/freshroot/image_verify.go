@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/image"
 )
@@ -47,11 +45,12 @@ func verifyImage(c *cobra.Command, path string) ([]image.Check, error) {
 		return nil, err
 	}
 	defer i.Close()
-	ctx, stop := signal.NotifyContext(c.Context(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	ctx, stop := untilSignal(c.Context())
 	defer stop()
 	line := newProgressLine(os.Stderr)
 	defer line.end()
-	return i.Verify(ctx, line.update)
+	checks, err := i.Verify(ctx, line.update)
+	return checks, stopped(ctx, err)
 }
 
 // printChecks tells what is wrong, which is the answer.

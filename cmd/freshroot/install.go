@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/image"
@@ -136,9 +134,10 @@ func (o *installOptions) open(path string) (t target, err error) {
 
 // install does it, until somebody interrupts it.
 func (t target) install(ctx context.Context, with image.Content) (image.Result, error) {
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	return image.Install(ctx, t.disk, t.contents, with, t.plan)
+	result, err := image.Install(ctx, t.disk, t.contents, with, t.plan)
+	return result, stopped(ctx, err)
 }
 
 // finish tells the firmware and the person. That the firmware does not want to know is no
