@@ -93,6 +93,10 @@ func TestIntegrationInstall(t *testing.T) {
 	if len(d.Partitions) != 2 || !d.Partitions[1].GrowFS || d.Partitions[1].UUID == "" {
 		t.Errorf("the disk is %+v", d)
 	}
+	// The kernel has no devices for the partitions of this one.
+	if out, err := run(t, "list", disk); err != nil || !strings.Contains(out, got.Usr) {
+		t.Errorf("list: %v\n%s", err, out)
+	}
 	if out := testfs.Run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
 		t.Error(out)
 	}

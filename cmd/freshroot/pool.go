@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/freshroot/freshroot/pkg/device"
@@ -61,14 +63,17 @@ func blockDevice(disk string, p volatile.Partition, writable bool) (*os.File, er
 	if err != nil {
 		return nil, err
 	}
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if info.Mode()&os.ModeDevice != 0 {
-		f.Close()
-		return os.Open(p.Device)
+		partition, err := os.Open(p.Device)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return partition, err
+		}
+		// Nobody has told the kernel of the partitions: of a loop device, mostly.
 	}
-	defer f.Close()
 	return device.AttachLoop(f, device.Range{Offset: p.Offset, Size: p.Size, Writable: writable})
 }
