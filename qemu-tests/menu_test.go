@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/internal/trixie"
 	"github.com/freshroot/freshroot/pkg/esp"
 	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/guest"
@@ -71,7 +71,7 @@ func TestIntegrationGrub(t *testing.T) {
 // initramfs.
 var uBoot = share(func(ctx context.Context) (string, error) {
 	dir := filepath.Join(scratch, "u-boot")
-	err := systemd257.Unpack(ctx, dir, "trixie", "u-boot-qemu")
+	err := trixie.Unpack(ctx, dir, "trixie", "u-boot-qemu")
 	return filepath.Join(dir, "usr/lib/u-boot/qemu-x86/u-boot.rom"), err
 })
 

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/internal/trixie"
 )
 
 // sysusersTree is a root that configures a user in each directory.
@@ -63,7 +63,7 @@ func (o *sysusersOutcome) read(t *testing.T, root string) {
 // TestIntegrationSysusersOptions compares the options with those of systemd-sysusers.
 func TestIntegrationSysusersOptions(t *testing.T) {
 	testfs.Root(t)
-	program := systemd257.Sysusers(t)
+	program := trixie.Sysusers(t)
 	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
 	extra := filepath.Join(t.TempDir(), "extra.conf")
 	if err := os.WriteFile(extra, []byte("u extra 50\n"), 0o644); err != nil {
@@ -124,7 +124,7 @@ func ourSysusers(t *testing.T, root string, args []string) (o sysusersOutcome) {
 // TestIntegrationSysusersCredentials compares what credentials bring.
 func TestIntegrationSysusersCredentials(t *testing.T) {
 	testfs.Root(t)
-	program := systemd257.Sysusers(t)
+	program := trixie.Sysusers(t)
 	credentials := t.TempDir()
 	for name, text := range map[string]string{
 		"sysusers.extra":                 "u extra 70\nbroken\n",

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/internal/trixie"
 )
 
 // runTmpfiles runs the command, and returns its exit status and what it prints.
@@ -78,7 +78,7 @@ func made(t *testing.T, root string) (names []string) {
 // TestIntegrationTmpfilesOptions compares each call with one of systemd-tmpfiles.
 func TestIntegrationTmpfilesOptions(t *testing.T) {
 	testfs.Root(t)
-	theirs := systemd257.Tmpfiles(t)
+	theirs := trixie.Tmpfiles(t)
 	for name, c := range map[string]struct {
 		in   string
 		args []string

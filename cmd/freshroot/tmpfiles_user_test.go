@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
+	"github.com/freshroot/freshroot/internal/trixie"
 )
 
 // aHome is a home with configuration in each of the places of a user, of which the first
@@ -30,7 +30,7 @@ var aHome = map[string]string{
 // TestUserTmpfiles compares --user with systemd-tmpfiles: where configuration is looked
 // for, and what the specifiers of a user stand for.
 func TestUserTmpfiles(t *testing.T) {
-	theirs := systemd257.Tmpfiles(t)
+	theirs := trixie.Tmpfiles(t)
 	const specifiers = "f %h/spec - - - - %h|%C|%S|%L|%U|%G|%u|%g|%%\n"
 	for name, c := range map[string]struct {
 		env  map[string]string // HOME stands for the home

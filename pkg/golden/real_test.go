@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/internal/trixie"
 	"github.com/freshroot/freshroot/pkg/account"
 	"github.com/freshroot/freshroot/pkg/golden"
 	"github.com/freshroot/freshroot/pkg/golden/lint"
@@ -52,8 +52,8 @@ func TestIntegrationDebian(t *testing.T) {
 		must(t, os.RemoveAll(filepath.Join(dir, part)))
 		must(t, os.Mkdir(filepath.Join(dir, part), 0o755))
 	}
-	populate(t, systemd257.Sysusers(t), "--root="+dir)
-	populate(t, systemd257.Tmpfiles(t), "--root="+dir, "--create", "--boot", "-E")
+	populate(t, trixie.Sysusers(t), "--root="+dir)
+	populate(t, trixie.Tmpfiles(t), "--root="+dir, "--create", "--boot", "-E")
 	for _, part := range []string{"etc", "var"} {
 		want := describe(t, filepath.Join(factory, part))
 		got := describe(t, filepath.Join(dir, part))

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
+	"github.com/freshroot/freshroot/internal/trixie"
 )
 
 // systemdPackages are systemd as Debian 13 installs it, and what it is linked with.
@@ -35,7 +35,7 @@ func populateSection(ctx context.Context, l *lab, w io.Writer) error {
 	if err := os.Mkdir(theirs, 0o755); err != nil {
 		return err
 	}
-	if err := systemd257.Unpack(ctx, theirs, "trixie", systemdPackages...); err != nil {
+	if err := trixie.Unpack(ctx, theirs, "trixie", systemdPackages...); err != nil {
 		return err
 	}
 	tool := l.path("freshroot")
@@ -116,7 +116,7 @@ func (l *lab) desktop(ctx context.Context, suite string) (bare, populated string
 		return "", "", err
 	}
 	names := append([]string{"base-passwd"}, desktopPackages...)
-	if err := systemd257.Unpack(ctx, packages, suite, names...); err != nil {
+	if err := trixie.Unpack(ctx, packages, suite, names...); err != nil {
 		return "", "", err
 	}
 	script := `set -e
@@ -185,7 +185,7 @@ func (p populate) compare(
 	if p.config != "" {
 		args = append(args, p.config)
 	}
-	argv, err := systemd257.Argv(theirs, theirs, "systemd-"+p.kind)
+	argv, err := trixie.Argv(theirs, theirs, "systemd-"+p.kind)
 	if err != nil {
 		return their, our, err
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/internal/trixie"
 	"github.com/freshroot/freshroot/pkg/sysusers"
 	"github.com/freshroot/freshroot/pkg/sysusers/apply"
 )
@@ -27,7 +27,7 @@ func etc(name, text string) file { return file{path: "etc/" + name, text: text, 
 // TestIntegrationByHand compares with systemd-sysusers where people have been bitten.
 func TestIntegrationByHand(t *testing.T) {
 	testfs.Root(t)
-	program := systemd257.Sysusers(t)
+	program := trixie.Sysusers(t)
 	for name, files := range map[string][]file{
 		"nothing there":                   {config("u root 0 Super /root", "g wheel 10", "u svc -", "m svc wheel")},
 		"nothing to do":                   {config(), etc("passwd", "# kept\na:x:1:1::/:\n")},
@@ -70,7 +70,7 @@ func TestIntegrationByHand(t *testing.T) {
 // empty /etc and to the machine's own.
 func TestIntegrationShipped(t *testing.T) {
 	testfs.Root(t)
-	program := systemd257.Sysusers(t)
+	program := trixie.Sysusers(t)
 	var shipped, present []file
 	for _, pattern := range []string{"usr/lib/sysusers.d/*.conf", "etc/passwd", "etc/group", "etc/shadow", "etc/gshadow"} {
 		paths, err := filepath.Glob("/" + pattern)

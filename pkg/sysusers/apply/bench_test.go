@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/internal/trixie"
 	"github.com/freshroot/freshroot/pkg/sysusers"
 	"github.com/freshroot/freshroot/pkg/sysusers/apply"
 )
@@ -31,7 +31,7 @@ func synthetic() string {
 // BenchmarkSynthetic prints how long systemd-sysusers takes, as a multiple of our time.
 func BenchmarkSynthetic(b *testing.B) {
 	testfs.Root(b)
-	program := systemd257.Sysusers(b)
+	program := trixie.Sysusers(b)
 	dir := b.TempDir()
 	path := filepath.Join(dir, "usr/lib/sysusers.d/big.conf")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/internal/trixie"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/sysusers"
 	"github.com/freshroot/freshroot/pkg/sysusers/apply"
@@ -143,7 +143,7 @@ func compare(t *testing.T, program string, s state) {
 // and SYSUSERS_SEED say how many, and which is the first.
 func TestIntegrationGenerated(t *testing.T) {
 	testfs.Root(t)
-	program := systemd257.Sysusers(t)
+	program := trixie.Sysusers(t)
 	cases, first := number(t, "SYSUSERS_CASES", 2000), number(t, "SYSUSERS_SEED", 1)
 	if testing.Short() {
 		cases = min(cases, 100)

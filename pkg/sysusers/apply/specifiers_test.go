@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/internal/trixie"
 	"github.com/freshroot/freshroot/pkg/specifier"
 	"github.com/freshroot/freshroot/pkg/sysusers/apply"
 )
@@ -64,7 +64,7 @@ func TestSpecifiersUnresolved(t *testing.T) {
 // TestIntegrationSpecifiers has systemd-sysusers write what each of them stands for.
 func TestIntegrationSpecifiers(t *testing.T) {
 	testfs.Root(t)
-	program := systemd257.Sysusers(t)
+	program := trixie.Sysusers(t)
 	var lines []string
 	for _, letter := range "aAbBHlqmMovwWTVuUgGhsSZ%1+" {
 		lines = append(lines, "u u"+string(rune('a'+len(lines)))+" - \"is %"+string(letter)+"\"")

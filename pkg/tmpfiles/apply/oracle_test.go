@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/freshroot/freshroot/internal/systemd257"
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/internal/trixie"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/tmpfiles"
 	"github.com/freshroot/freshroot/pkg/tmpfiles/apply"
@@ -45,8 +45,8 @@ func newWhere(t testing.TB, dir string) *where {
 func newWhereIn(t testing.TB, root func(name string) string) *where {
 	t.Helper()
 	testfs.Root(t)
-	program := systemd257.Tmpfiles(t) // or skips
-	argv, err := systemd257.Argv(filepath.Dir(program), "/oracle", "systemd-tmpfiles")
+	program := trixie.Tmpfiles(t) // or skips
+	argv, err := trixie.Argv(filepath.Dir(program), "/oracle", "systemd-tmpfiles")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,11 @@
-// Package systemd257 brings systemd-tmpfiles and systemd-sysusers 257, for tests and
-// benchmarks that compare with them.
+// Package trixie brings programs of Debian 13, for tests and benchmarks that compare with them
+// or need them as new as that: systemd-tmpfiles and systemd-sysusers 257, and mkfs.btrfs 6.14.
 //
-// They are those of Debian 13, with the libraries they need, and run on any
-// distribution: Debian's own dynamic loader starts them. They are downloaded once,
-// by apt with a configuration of its own, and kept in the cache of the virtual
-// machines' tests. That needs apt, dpkg-deb, Debian's keyring and a Debian mirror.
-package systemd257
+// They come with the libraries they need, and run on any distribution: Debian's own dynamic
+// loader starts them. They are downloaded once, by apt with a configuration of its own, and
+// kept in the cache of the virtual machines' tests. That needs apt, dpkg-deb, Debian's keyring
+// and a Debian mirror.
+package trixie
 
 import (
 	"context"
@@ -22,10 +22,16 @@ import (
 	"github.com/freshroot/freshroot/qemu-tests/guest"
 )
 
-// packages are the two programs and what they are linked with.
+// packages are the programs and what they are linked with.
 var packages = []string{
-	"systemd-standalone-tmpfiles", "systemd-standalone-sysusers",
+	"systemd-standalone-tmpfiles", "systemd-standalone-sysusers", "btrfs-progs",
 	"libc6", "libacl1", "libcap2", "libselinux1", "libpcre2-8-0", "libcrypt1",
+	"libblkid1", "libuuid1", "libudev1", "zlib1g", "liblzo2-2", "libzstd1",
+}
+
+// programs are the paths of those that get a starter.
+var programs = []string{
+	"usr/bin/systemd-tmpfiles", "usr/bin/systemd-sysusers", "usr/sbin/mkfs.btrfs",
 }
 
 // patience bounds the download.
@@ -44,6 +50,12 @@ func Sysusers(t testing.TB) string {
 	return program(t, "systemd-sysusers")
 }
 
+// MkfsBtrfs is Tmpfiles for mkfs.btrfs.
+func MkfsBtrfs(t testing.TB) string {
+	t.Helper()
+	return program(t, "mkfs.btrfs")
+}
+
 func program(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := Dir(t.Context())
@@ -57,19 +69,19 @@ func program(t testing.TB, name string) string {
 	return ""
 }
 
-// Dir returns a directory that holds both programs, by their names.
+// Dir returns a directory that holds the programs, by their names.
 func Dir(ctx context.Context) (string, error) {
 	cache, err := guest.CacheDir()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, "systemd257")
+	dir := filepath.Join(cache, "trixie")
 	_, err = os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = install(ctx, cache, dir)
 	}
 	if err != nil {
-		return "", fmt.Errorf("get systemd 257: %w", err)
+		return "", fmt.Errorf("get programs of Debian 13: %w", err)
 	}
 	return dir, nil
 }
@@ -101,7 +113,7 @@ func findLoader(dir string) (string, error) {
 // install renames a complete directory into place. Who comes second finds the
 // first one's there, which is as good.
 func install(ctx context.Context, cache, dir string) error {
-	tmp, err := os.MkdirTemp(cache, "systemd257-new-")
+	tmp, err := os.MkdirTemp(cache, "trixie-new-")
 	if err != nil {
 		return err
 	}
@@ -132,7 +144,7 @@ func fill(ctx context.Context, dir string) error {
 
 // Unpack downloads packages of a release of Debian and unpacks them into dir.
 func Unpack(ctx context.Context, dir, suite string, packages ...string) error {
-	scratch, err := os.MkdirTemp("", "systemd257-")
+	scratch, err := os.MkdirTemp("", "trixie-")
 	if err != nil {
 		return err
 	}
@@ -187,18 +199,19 @@ func download(ctx context.Context, dir, suite string, packages []string) ([]stri
 // keeps the name that the program answers to.
 const starter = `#!/bin/sh
 dir=${0%%/*}
-exec "$dir/%[1]s" --library-path "$dir/%[2]s" --argv0 "$0" "$dir/usr/bin/%[3]s" "$@"
+exec "$dir/%[1]s" --library-path "$dir/%[2]s" --argv0 "$0" "$dir/%[3]s" "$@"
 `
 
-// writeStarters writes one for each of the two programs, at the top of dir.
+// writeStarters writes one for each of the programs, at the top of dir.
 func writeStarters(dir string) error {
 	loader, err := findLoader(dir)
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"systemd-tmpfiles", "systemd-sysusers"} {
-		text := fmt.Sprintf(starter, loader, filepath.Dir(loader), name)
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+	for _, program := range programs {
+		text := fmt.Sprintf(starter, loader, filepath.Dir(loader), program)
+		path := filepath.Join(dir, filepath.Base(program))
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 			return err
 		}
 	}
