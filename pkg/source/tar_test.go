@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -130,3 +131,18 @@ func TestIntegrationPackLeavesOut(t *testing.T) {
 type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// TestIntegrationPackOthersFiles packs what may be read and belongs to somebody else, who alone
+// may keep its access times.
+func TestIntegrationPackOthersFiles(t *testing.T) {
+	testfs.Root(t)
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "file"), []byte("text"), 0o644))
+	from := testfs.Open(t, dir)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	must(t, unix.Setfsuid(65534))
+	err := source.Pack(t.Context(), io.Discard, from)
+	must(t, unix.Setfsuid(0))
+	must(t, err)
+}
