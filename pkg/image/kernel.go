@@ -99,8 +99,20 @@ func (s *stage) copyModules(k archive.Kernel) error {
 		return err
 	}
 	defer src.Close()
-	_, err = factory.Copy(dst, src, factory.Options{})
-	return err
+	if _, err = factory.Copy(dst, src, factory.Options{}); err != nil {
+		return err
+	}
+	return s.giveToRoot(to)
+}
+
+// giveToRoot makes all of a directory root's: whoever has unpacked a kernel, it is no user's.
+func (s *stage) giveToRoot(dir string) error {
+	return fs.WalkDir(s.root.FS(), dir, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return s.root.Lchown(name, 0, 0)
+	})
 }
 
 // addInitramfs puts kernel and initramfs beside the modules.
