@@ -6,73 +6,96 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/internal/trixie"
+	"github.com/freshroot/freshroot/pkg/vm"
 	"github.com/freshroot/freshroot/qemu-tests/image"
 )
 
 // nobody is a user who may do nothing.
 const nobody = 65534
 
-// TestIntegrationRootless builds an image of one tar as root and as somebody who is not, and
-// wants the same files in it.
+// rootless are the ways to build an image that are to be the same: what is run of nobody's
+// directory, and what the tool says of it.
+var rootless = map[string]struct{ start, says string }{
+	"root": {`PATH=$PATH:/usr/sbin:/sbin; exec "$@"`, "building here, with a loop device (root)"},
+	"machine": {
+		`exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"`,
+		"building in a virtual machine (not root; ",
+	},
+	// Only to this process nobody has users of their own, and a new mkfs.btrfs.
+	"namespace": {
+		`mount -t tmpfs -o mode=755 tmpfs /mnt
+		mkdir /mnt/upper /mnt/work
+		echo nobody:100000:65536 | tee /mnt/upper/subuid >/mnt/upper/subgid
+		mount -t overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work overlay /etc
+		PATH=$PWD/trixie:$PATH
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"`,
+		"building here, with mkfs.btrfs --rootdir (not root)",
+	},
+}
+
+// TestIntegrationRootless builds an image of one tar as root and as somebody who is not, in
+// both ways, and wants the same files in all. What was made in a user namespace boots.
 func TestIntegrationRootless(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	dir := nobodysDir(t)
-	program, tree := filepath.Join(dir, "freshroot"), filepath.Join(dir, "tree.tar")
-	init := compileFor(t, "../initramfs")
-	err := errors.Join(copyProgram(program, tool.get(t)), copyProgram(filepath.Join(dir, "init"), init))
+	fillNobodysDir(t, dir)
+	list := map[string]string{}
+	for name, way := range rootless {
+		c := exec.Command("unshare", "--mount", "sh", "-ec", way.start, "sh",
+			filepath.Join(dir, "freshroot"), "image", "build", "--usr", "tree.tar", "--vendor", vendor, "--version", "1.0",
+			"--kernel-from", kernel.get(t).Dir, "--init", "init", "--modules", "virtio",
+			"--seed", name, "--compress", "none", "-o", name+".img")
+		c.Dir = dir
+		c.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + filepath.Join(dir, "tmp"),
+			"SOURCE_DATE_EPOCH=1700000000", "FRESHROOT_KVM=" + os.Getenv("FRESHROOT_KVM")}
+		if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), way.says) {
+			t.Fatalf("%s: %v; it does not say %q:\n%s", name, err, way.says, out)
+		}
+		if left, err := os.ReadDir(filepath.Join(dir, "tmp")); err != nil || len(left) > 0 {
+			t.Errorf("%s: temporary files are left: %v, %v", name, left, err)
+		}
+		list[name] = contents(t, filepath.Join(dir, name+".img"))
+	}
+	for name := range rootless {
+		want := list["root"]
+		if name == "namespace" { // mkfs.btrfs makes no holes
+			want = strings.ReplaceAll(want, " sparse", "")
+		}
+		if diff := cmp.Diff(want, list[name]); diff != "" {
+			t.Errorf("(-root +%s):\n%s", name, diff)
+		}
+		if out := imageTool(t, "verify", filepath.Join(dir, name+".img")); strings.Contains(out, "wrong") {
+			t.Errorf("image verify: %s:\n%s", name, out)
+		}
+	}
+	namespaced := filepath.Join(dir, "namespace.img")
+	if r := newMachine(t, vm.Disk{Path: namespaced}).boot(""); r.boot.Usr != usr+"1.0" {
+		t.Errorf("it booted %q", r.boot.Usr)
+	}
+	imageTool(t, "verify", namespaced)
+}
+
+// fillNobodysDir puts into a directory what the tool is given.
+func fillNobodysDir(t *testing.T, dir string) {
+	t.Helper()
+	err := errors.Join(
+		copyProgram(filepath.Join(dir, "freshroot"), tool.get(t)),
+		copyProgram(filepath.Join(dir, "init"), compileFor(t, "../initramfs")),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
+	testfs.Run(t, "cp", "-a", filepath.Dir(trixie.MkfsBtrfs(t)), filepath.Join(dir, "trixie"))
 	// No archive may have device nodes outside of /dev.
-	tar := exec.Command("tar", "--xattrs", "--xattrs-include=*", "--exclude=var/lib/null",
-		"-C", busybox.get(t).Dir, "-cf", tree, ".")
-	if out, err := tar.CombinedOutput(); err != nil {
-		t.Fatalf("tar: %v\n%s", err, out)
-	}
-	build := func(output string, credential *syscall.Credential) string {
-		cmd := exec.Command(program, "image", "build", "--usr", tree, "--vendor", vendor, "--version", "1.0",
-			"--kernel-from", kernel.get(t).Dir, "--init", "init", "--modules", "virtio",
-			"--seed", "the same", "--compress", "none", "-o", output)
-		cmd.Dir = dir
-		cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + filepath.Join(dir, "tmp"),
-			"SOURCE_DATE_EPOCH=1700000000", "FRESHROOT_KVM=" + os.Getenv("FRESHROOT_KVM")}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
-		if credential == nil {
-			cmd.Env[0] += ":/usr/sbin:/sbin"
-		}
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		return string(out)
-	}
-	for output, test := range map[string]struct {
-		credential *syscall.Credential
-		way        string
-	}{
-		"root.img":   {nil, "building here, with a loop device (root)"},
-		"nobody.img": {&syscall.Credential{Uid: nobody, Gid: nobody}, "building in a virtual machine (not root)"},
-	} {
-		if out := build(output, test.credential); !strings.Contains(out, test.way) {
-			t.Errorf("%s: it does not say %q:\n%s", output, test.way, out)
-		}
-	}
-	if left, err := os.ReadDir(filepath.Join(dir, "tmp")); err != nil || len(left) > 0 {
-		t.Errorf("temporary files are left: %v, %v", left, err)
-	}
-	want, got := contents(t, filepath.Join(dir, "root.img")), contents(t, filepath.Join(dir, "nobody.img"))
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-root +nobody):\n%s", diff)
-	}
-	if out := imageTool(t, "verify", filepath.Join(dir, "nobody.img")); strings.Contains(out, "wrong") {
-		t.Errorf("image verify:\n%s", out)
-	}
+	testfs.Run(t, "tar", "--xattrs", "--xattrs-include=*", "--exclude=var/lib/null",
+		"-C", busybox.get(t).Dir, "-cf", filepath.Join(dir, "tree.tar"), ".")
 }
 
 // TestIntegrationHelperSources has the helper machine make images of the kinds of sources

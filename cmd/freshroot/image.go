@@ -49,8 +49,8 @@ func imageBuildCommand() *cobra.Command {
 and /var, which become the factory, as "freshroot factory build" does it. Kernel and
 initramfs come along, and this tool with its units.
 
-Who is not root builds it in a virtual machine, which needs QEMU, and a kernel that may
-be read.
+Who is not root builds it in a user namespace, which needs btrfs-progs 6.13 and users in
+/etc/subuid, or in a virtual machine, which needs QEMU, and a kernel that may be read.
 
 SIZEs are in bytes, or with K, M, G or T behind in powers of 1024.
 

@@ -39,22 +39,28 @@ func Versions(dir *os.File, arch string) (found []Version, skipped []volatile.Sk
 		if err != nil || m.Kind != subvol.Usr || m.Arch != arch {
 			continue
 		}
-		v, err := read(dir, entry)
+		v, err := check(dir, entry, m)
 		if err != nil {
 			skipped = append(skipped, volatile.Skipped{Entry: entry, Reason: err.Error()})
 			continue
 		}
-		v.Usr, v.Entry = m, entry
 		found = append(found, v)
 	}
 	return found, skipped, nil
 }
 
-// read looks into a golden master.
-func read(dir *os.File, entry string) (v Version, err error) {
+// check looks into a golden master, if it is one.
+func check(dir *os.File, entry string, m subvol.Member) (Version, error) {
 	if err := pool.CheckUsr(dir, entry, ""); err != nil {
-		return v, err
+		return Version{}, err
 	}
+	return VersionOf(dir, entry, m)
+}
+
+// VersionOf returns what there is to boot in an entry of a directory, be it a golden master
+// or what will become one. The directory has to stay open while the files are read.
+func VersionOf(dir *os.File, entry string, m subvol.Member) (v Version, err error) {
+	v.Usr, v.Entry = m, entry
 	usr, err := rootfs.OpenDir(dir, entry)
 	if err != nil {
 		return v, err

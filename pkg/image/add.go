@@ -132,7 +132,7 @@ func duplicate(path string) (*output, error) {
 	}
 	err = unix.IoctlFileClone(int(to.Fd()), int(from.Fd()))
 	if err != nil {
-		err = errors.Join(to.resize(info.Size()), copyData(to.File, from))
+		err = errors.Join(to.resize(info.Size()), copyData(to.File, 0, from))
 	}
 	if err != nil {
 		to.discard()
@@ -141,8 +141,8 @@ func duplicate(path string) (*output, error) {
 	return to, nil
 }
 
-// copyData copies what of a file is no hole.
-func copyData(to, from *os.File) error {
+// copyData copies what of a file is no hole to an offset of another one.
+func copyData(to *os.File, offset int64, from *os.File) error {
 	for at := int64(0); ; {
 		begin, err := from.Seek(at, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) {
@@ -153,7 +153,7 @@ func copyData(to, from *os.File) error {
 		if at, err = from.Seek(begin, unix.SEEK_HOLE); err != nil {
 			return err
 		}
-		w := io.NewOffsetWriter(to, begin)
+		w := io.NewOffsetWriter(to, offset+begin)
 		if _, err := io.Copy(w, io.NewSectionReader(from, begin, at-begin)); err != nil {
 			return err
 		}

@@ -126,15 +126,21 @@ func (p Plan) fill(ctx context.Context, f *os.File, with Content, r *Result) (
 // mkfs is the program that makes the file system.
 const mkfs = "mkfs.btrfs"
 
-// makeBtrfs makes a file system on a device, or in a file.
-func makeBtrfs(ctx context.Context, path, uuid string) error {
-	return program.Run(ctx, nil, mkfs, "-q", "-s", "4096", "-U", uuid, "-L", volatile.PoolLabel, path)
+// makeBtrfs makes a file system on a device, or in a file, with more options.
+func makeBtrfs(ctx context.Context, path, uuid string, options ...string) error {
+	args := append([]string{"-q", "-s", "4096", "-U", uuid, "-L", volatile.PoolLabel}, options...)
+	return program.Run(ctx, nil, mkfs, append(args, path)...)
+}
+
+// bootPartition is the EFI system partition of the image f.
+func (p Plan) bootPartition(f *os.File) bootPartition {
+	return bootPartition{f, p.Layout.Extents[espPartition], p.Layout.SectorSize, p.ESPID}
 }
 
 // fillESP makes the EFI system partition of what is in the pool.
 func (p Plan) fillESP(ctx context.Context, f, top *os.File, r *Result) (err error) {
 	p.Fill.Progress.report("make boot partition")
-	b := bootPartition{f, p.Layout.Extents[espPartition], p.Layout.SectorSize, p.ESPID}
+	b := p.bootPartition(f)
 	done, err := b.separate()
 	if err != nil {
 		return err
@@ -167,14 +173,16 @@ func fitting(top *os.File, size int64) (int64, error) {
 		return 0, err
 	}
 	used := int64(data.Used + 2*metadata.Used) // which is there twice
-	for least := 2*used + 3*gib/2; least < size; least += gib / 2 {
-		size := (least + step - 1) / step * step
-		if err := btrfs.Resize(top, size); !errors.Is(err, unix.ENOSPC) {
-			return size, err
+	for least := roomy(used); least < size; least += gib / 2 {
+		if err := btrfs.Resize(top, least); !errors.Is(err, unix.ENOSPC) {
+			return least, err
 		}
 	}
 	return size, nil
 }
+
+// roomy is how large a pool is that may well hold as much once more.
+func roomy(used int64) int64 { return (2*used + 3*gib/2 + step - 1) / step * step }
 
 // trim makes holes of what is free: what was dropped from the source, keys and passwords
 // among it, would otherwise still be there to be read.

@@ -37,6 +37,8 @@ type FillOptions struct {
 
 	Tool     string   // the program that becomes usr/bin/freshroot; "" for none
 	Progress Progress `json:"-"` // may be nil
+
+	plain bool // the pool is a directory of any file system: there are no subvolumes
 }
 
 // Progress is told what is being done: the name of a step, and how many bytes of how
@@ -76,7 +78,7 @@ func Fill(ctx context.Context, pool *os.File, src *source.Source, o FillOptions)
 	if err := errors.Join(err, s.discard()); err != nil {
 		return Filled{}, err
 	}
-	return s.filled, sync(pool)
+	return s.filled, s.sync()
 }
 
 // isFree makes sure that there is no such version yet, with or without a counter.
@@ -162,7 +164,7 @@ func (s *stage) commit(context.Context) error {
 	if err := s.stamp(); err != nil {
 		return err
 	}
-	if err := sync(s.pool); err != nil {
+	if err := s.sync(); err != nil {
 		return err
 	}
 	name := s.options.Usr.String()
@@ -175,7 +177,9 @@ func (s *stage) commit(context.Context) error {
 		return err
 	}
 	defer usr.Close()
-	s.filled.Usr = name
+	if s.filled.Usr = name; s.plain {
+		return nil
+	}
 	return btrfs.SetReadOnly(usr, true)
 }
 

@@ -249,9 +249,7 @@ func (w *work) fillESP(ctx context.Context, made poolMade, r *Result) error {
 		Usr: w.plan.Fill.Usr, Release: made.Filled.Kernel, Title: made.Title, Options: w.plan.Boot.Cmdline,
 	})
 	return withTree(func(tree string) error {
-		layout := w.plan.Layout
-		b := bootPartition{w.image, layout.Extents[espPartition], layout.SectorSize, w.plan.ESPID}
-		warnings, err := b.fillWith(ctx, tree, from, w.plan.Boot)
+		warnings, err := w.plan.bootPartition(w.image).fillWith(ctx, tree, from, w.plan.Boot)
 		r.Warnings = append(r.Warnings, warnings...)
 		return err
 	})

@@ -30,8 +30,11 @@ func (e *SpaceError) Error() string {
 // Unwrap returns the cause, which is ENOSPC.
 func (e *SpaceError) Unwrap() error { return e.Err }
 
-// noSpace makes an ENOSPC a *SpaceError.
+// noSpace makes an ENOSPC a *SpaceError, if it is the pool that is full.
 func (s *stage) noSpace(err error, missing int64) error {
+	if s.plain {
+		return fmt.Errorf("%w: have TMPDIR name a directory with more room than %s", err, s.pool.Name())
+	}
 	return &SpaceError{Size: s.size(), Missing: missing, Err: err}
 }
 

@@ -24,6 +24,7 @@ const (
 type stage struct {
 	options FillOptions
 	filled  Filled
+	plain   bool // pool is a directory of any file system, of which a pool is made later
 
 	pool *os.File // the top level
 	dir  *os.File // of this stage: for root only, as files in it have their final modes
@@ -34,7 +35,7 @@ type stage struct {
 // newStage makes a place to work at, in the place of what a run that was killed may
 // have left.
 func newStage(pool *os.File, o FillOptions) (*stage, error) {
-	s := &stage{options: o, pool: pool}
+	s := &stage{options: o, pool: pool, plain: o.plain}
 	if err := s.clear(); err != nil {
 		return nil, err
 	}
@@ -70,6 +71,14 @@ func (s *stage) open() (err error) {
 	if s.root, err = os.OpenRoot(self(s.tree)); err != nil {
 		return err
 	}
+	return s.makeUsr()
+}
+
+// makeUsr makes what becomes the member.
+func (s *stage) makeUsr() error {
+	if s.plain {
+		return s.root.Mkdir(usrDir, 0o755)
+	}
 	return btrfs.CreateSubvolume(s.tree, usrDir)
 }
 
@@ -89,12 +98,7 @@ func (s *stage) discard() error {
 
 // clear removes the stage from the disk.
 func (s *stage) clear() error {
-	tree, err := rootfs.OpenDir(s.pool, s.path(treeDir))
-	if err == nil {
-		defer tree.Close()
-		err = btrfs.DeleteSubvolume(tree, usrDir)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.removeUsr(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	top, err := os.OpenRoot(self(s.pool))
@@ -103,6 +107,27 @@ func (s *stage) clear() error {
 	}
 	defer top.Close()
 	return top.RemoveAll(s.path(""))
+}
+
+// removeUsr removes a subvolume that has not become the member.
+func (s *stage) removeUsr() error {
+	if s.plain {
+		return nil // goes with the rest
+	}
+	tree, err := rootfs.OpenDir(s.pool, s.path(treeDir))
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	return btrfs.DeleteSubvolume(tree, usrDir)
+}
+
+// sync writes the pool to its disk; a directory is none, and its disk has other things to write.
+func (s *stage) sync() error {
+	if s.plain {
+		return nil
+	}
+	return sync(s.pool)
 }
 
 // self is a path of an open directory, for functions that take nothing else.

@@ -19,6 +19,7 @@ var packages = map[string]string{
 	"mkfs.btrfs": "btrfs-progs", "btrfs": "btrfs-progs", "qemu-img": "qemu-utils",
 	"fsck.fat": "dosfstools", "mkfs.fat": "dosfstools",
 	"mcopy": "mtools", "mmd": "mtools", "sbsign": "sbsigntool",
+	"unshare": "util-linux",
 }
 
 // Error says that a program has failed.
