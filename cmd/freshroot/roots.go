@@ -203,8 +203,8 @@ func rootDeleteCommand() *cobra.Command {
 	return o.poolFlag(&cobra.Command{
 		Use:   "delete [flags] NAME...",
 		Short: "Delete instances for good",
-		Long: `Delete instances at once and for good; "freshroot reset" is what can be undone. The
-one that is running is not deleted.`,
+		Long: `Delete instances at once and for good, with what they have in the trash; "freshroot
+reset" is what can be undone. The one that is running is not deleted.`,
 		Example: "  freshroot root delete before-the-fair",
 		Args:    arguments(cobra.MinimumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {

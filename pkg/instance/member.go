@@ -163,18 +163,32 @@ func renameTrash(pool *os.File, from, to string) error {
 	return nil
 }
 
-// Delete deletes a member, which is gone whole or not at all; and what was asked for it.
+// Delete deletes a member, which is gone whole or not at all. What an instance has in the
+// trash and what was asked for it go first: no later one of its name shall get them, and
+// after a cut of power it can be called again.
 func Delete(pool *os.File, name string) error {
-	err := withStaging(pool, func(staging *os.File) error {
-		if err := rename(pool, staging, name); err != nil {
-			return err
-		}
-		return errors.Join(sync(pool), DropRequest(pool, name))
-	})
-	if err != nil {
+	if err := deleteWhole(pool, name); err != nil {
 		return fmt.Errorf("delete %q: %w", name, err)
 	}
 	return nil
+}
+
+func deleteWhole(pool *os.File, name string) error {
+	if _, err := unixLstat(pool, name); err != nil {
+		return err
+	}
+	if err := DropRequest(pool, name); err != nil {
+		return err
+	}
+	if err := purgeAll(pool, name); err != nil {
+		return err
+	}
+	return withStaging(pool, func(staging *os.File) error {
+		if err := rename(pool, staging, name); err != nil {
+			return err
+		}
+		return sync(pool)
+	})
 }
 
 // withStaging clears staging before and after.

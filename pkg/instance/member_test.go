@@ -83,6 +83,40 @@ func TestIntegrationDelete(t *testing.T) {
 	}
 }
 
+// TestIntegrationDeleteForGood deletes an instance with an old state, of which a part
+// resists at first: it stays as long as something is left that could be brought back. The
+// old state of another instance stays.
+func TestIntegrationDeleteForGood(t *testing.T) {
+	m := used(t)
+	if err := instance.Clone(m.pool, name, other); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{other, name} {
+		root := m.target("1")
+		root.Name = target
+		_, failed := root.Reset(reset.All, nil, clock)
+		_, late := root.Ensure()
+		if err := errors.Join(failed, late); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trash := m.pool.Name() + "/.freshroot/trash/"
+	stuck := trash + reset.Trashed{Instance: name, Number: 2, Time: clock, Scope: reset.All}.String() + "/etc"
+	testfs.Run(t, "chattr", "+i", stuck)
+	if err := instance.Delete(m.pool, name); err == nil || !exists(m.root) {
+		t.Errorf("with an old state that resists: %v", err)
+	}
+	testfs.Run(t, "chattr", "-i", stuck)
+	if err := instance.Delete(m.pool, name); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(trash)
+	if err != nil || len(left) != 1 || !strings.HasPrefix(left[0].Name(), other+"@1-") {
+		t.Errorf("the trash has %v, %v", left, err)
+	}
+	m.clean()
+}
+
 // TestIntegrationRename has what is asked for an instance, and its old states, come along.
 func TestIntegrationRename(t *testing.T) {
 	m := newMachine(t, 128)

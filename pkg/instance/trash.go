@@ -65,6 +65,31 @@ func Purge(pool *os.File, list []reset.Trashed) error {
 	return nil
 }
 
+// purgeAll deletes all old states of an instance, also what is left of those that were
+// being deleted, and does not return before that is on the disk.
+func purgeAll(pool *os.File, instance string) error {
+	dir, err := rootfs.OpenDir(pool, control+"/trash")
+	if errors.Is(err, fs.ErrNotExist) || notDirectory(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer dir.Close()
+	names, err := listDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if t, err := reset.ParseTrashed(name); err != nil || t.Instance != instance {
+			continue
+		}
+		if err := purge(dir, name); err != nil {
+			return err
+		}
+	}
+	return sync(dir)
+}
+
 // purge marks what it deletes: half of it must never be brought back. Where there is no
 // space left for the mark, space counts more.
 func purge(dir *os.File, name string) error {
