@@ -144,13 +144,27 @@ func (t Trashed) Renamed(instance string) Trashed {
 	return t
 }
 
-// Next names what is thrown away now, so that it is the newest of all in the list.
+// Next names what is thrown away now, so that it is the newest of all in the list. A
+// clock beyond the years that a name can have is taken for the nearest one.
 func Next(list []Trashed, instance string, scope Scope, now time.Time) Trashed {
-	next := Trashed{instance, 1, now.UTC().Truncate(time.Second), scope}
+	next := Trashed{instance, 1, nameable(now), scope}
 	for _, t := range list {
 		next.Number = max(next.Number, t.Number+1)
 	}
 	return next
+}
+
+// nameable is the nearest time that timeLayout has digits for.
+func nameable(now time.Time) time.Time {
+	first := time.Date(0, time.January, 1, 0, 0, 0, 0, time.UTC)
+	last := time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	switch now = now.UTC().Truncate(time.Second); {
+	case now.Before(first):
+		return first
+	case now.After(last):
+		return last
+	}
+	return now
 }
 
 // Newest returns what was thrown away last of an instance.

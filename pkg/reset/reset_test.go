@@ -12,7 +12,10 @@ import (
 
 const name = "root:default:org.example.os:x86-64"
 
-var at = time.Date(2026, 11, 23, 23, 15, 0, 0, time.UTC)
+var (
+	at   = time.Date(2026, 11, 23, 23, 15, 0, 0, time.UTC)
+	west = time.FixedZone("", -2*60*60)
+)
 
 func TestRequest(t *testing.T) {
 	for text, want := range map[string]reset.Request{
@@ -62,6 +65,29 @@ func TestTrashed(t *testing.T) {
 	} {
 		if got, err := reset.ParseTrashed(text); err == nil {
 			t.Errorf("%q is read as %+v", text, got)
+		}
+	}
+}
+
+// TestTrashClock has a clock that is anywhere, and names that can be read all the same.
+func TestTrashClock(t *testing.T) {
+	for now, want := range map[time.Time]string{
+		at.Add(time.Nanosecond):                        "20261123T231500Z",
+		time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC):   "99991231T235959Z",
+		time.Date(9999, 12, 31, 23, 0, 0, 0, west):     "99991231T235959Z",
+		time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC):       "00000101T000000Z",
+		time.Date(-1, 12, 31, 23, 59, 59, 0, time.UTC): "00000101T000000Z",
+		time.Unix(1<<60, 0):                            "99991231T235959Z",
+		time.Unix(-1<<60, 0):                           "00000101T000000Z",
+		{}:                                             "00010101T000000Z",
+	} {
+		next := reset.Next(nil, name, reset.All, now)
+		if got := next.String(); got != name+"@1-"+want+".all" {
+			t.Errorf("at %v: %q, want %s", now, got, want)
+		}
+		got, err := reset.ParseTrashed(next.String())
+		if diff := cmp.Diff(next, got); diff != "" || err != nil {
+			t.Errorf("at %v: %v (-want +got):\n%s", now, err, diff)
 		}
 	}
 }
