@@ -121,9 +121,10 @@ func (m *openedPool) skel() (*os.File, error) {
 func homeDeleteCommand() *cobra.Command {
 	var o memberOptions
 	return o.poolFlag(&cobra.Command{
-		Use:     "delete [flags] USER...",
-		Short:   "Delete homes for good",
-		Long:    `Delete homes with all that is in them, at once and for good.`,
+		Use:   "delete [flags] USER...",
+		Short: "Delete homes for good",
+		Long: `Delete homes with all that is in them, at once and for good. One that is mounted is not
+deleted: unmount it first, or boot with freshroot.home=none.`,
 		Example: "  freshroot home delete ada",
 		Args:    arguments(cobra.MinimumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {

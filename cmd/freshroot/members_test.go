@@ -109,6 +109,41 @@ func TestIntegrationHomes(t *testing.T) {
 	}
 }
 
+// TestIntegrationMountedHome keeps a home as long as it, or something in it, is mounted. One
+// of another pool does not matter, whatever its name.
+func TestIntegrationMountedHome(t *testing.T) {
+	const ada, bob = "home:ada:1000:100", "home:bob:1001:100"
+	pool, other := toolPool(t), toolPool(t)
+	for _, pool := range []string{pool, other} {
+		mustTool(t, pool, "home", "create", strings.TrimPrefix(ada, "home:"))
+		mustTool(t, pool, "home", "create", strings.TrimPrefix(bob, "home:"))
+	}
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for of, at := range map[string]string{ada: dir, ada + "/.profile": file} {
+		testfs.Run(t, "mount", "--bind", filepath.Join(pool, of), at)
+		t.Cleanup(func() { _ = unix.Unmount(at, 0) }) // should the test fail before
+		want := `"` + ada + `" is mounted on ` + at + ": unmount it first"
+		if _, err := tool(pool, "home", "delete", "bob", "ada"); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+		if _, err := os.Stat(filepath.Join(pool, bob)); err != nil {
+			t.Error("one of two was deleted: ", err)
+		}
+		if err := unix.Unmount(at, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testfs.Run(t, "mount", "--bind", filepath.Join(pool, ada), dir)
+	mustTool(t, other, "home", "delete", "ada", "bob")
+	if err := unix.Unmount(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	mustTool(t, pool, "home", "delete", "ada", "bob")
+}
+
 // TestIntegrationMembersRefused has what is no mistake of usage, and is refused.
 func TestIntegrationMembersRefused(t *testing.T) {
 	pool := toolPool(t)

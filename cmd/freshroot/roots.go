@@ -204,7 +204,8 @@ func rootDeleteCommand() *cobra.Command {
 		Use:   "delete [flags] NAME...",
 		Short: "Delete instances for good",
 		Long: `Delete instances at once and for good, with what they have in the trash; "freshroot
-reset" is what can be undone. The one that is running is not deleted.`,
+reset" is what can be undone. The one that is running is not deleted, nor one that is
+mounted.`,
 		Example: "  freshroot root delete before-the-fair",
 		Args:    arguments(cobra.MinimumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -222,6 +223,9 @@ func (m *openedPool) delete(kind subvol.Kind, names []string) error {
 			return err
 		}
 		if err := m.notRunning(found); err != nil {
+			return err
+		}
+		if err := m.notMounted(found); err != nil {
 			return err
 		}
 		list = append(list, found)
