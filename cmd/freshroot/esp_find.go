@@ -93,8 +93,8 @@ func withESP(dir string, f func(dir *os.File, s esp.State) error) error {
 		return err
 	}
 	defer opened.Close()
-	if err := unix.Flock(int(opened.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("lock %s: %w", opened.Name(), err)
+	if err := lock(opened); err != nil {
+		return err
 	}
 	state, err := esp.Look(rootfs.FS(opened))
 	if err != nil {

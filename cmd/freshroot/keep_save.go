@@ -75,7 +75,7 @@ func (b bootRecord) mayBeKept(name string, rules keep.Rules) error {
 
 // save copies into the instance. What is bound from there is saved already.
 func (b bootRecord) save(root *os.File, names []string) error {
-	pool, err := mountNowhere(b.Pool.Device)
+	pool, err := mountToChange(b.Pool.Device)
 	if err != nil {
 		return err
 	}

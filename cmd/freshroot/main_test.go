@@ -12,14 +12,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestExitStatus runs the tool as people do, by its own name and by those of systemd. It
-// leaves nothing in $HOME.
-func TestExitStatus(t *testing.T) {
-	dir := t.TempDir()
-	tool := filepath.Join(dir, "freshroot")
+// buildTool builds the tool in a directory of its own.
+func buildTool(t *testing.T) string {
+	t.Helper()
+	tool := filepath.Join(t.TempDir(), "freshroot")
 	if out, err := exec.Command("go", "build", "-o", tool, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
+	return tool
+}
+
+// TestExitStatus runs the tool as people do, by its own name and by those of systemd. It
+// leaves nothing in $HOME.
+func TestExitStatus(t *testing.T) {
+	tool := buildTool(t)
+	dir := filepath.Dir(tool)
 	for name := range systemdNames {
 		if err := os.Symlink(tool, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)

@@ -90,7 +90,7 @@ func (o *memberOptions) openTop(path string) (*os.File, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		return os.Open(path)
+		return o.openMounted(path)
 	case o.pool == "": // what we run from is not looked for: the kernel writes there
 		return mountPool(path, volatile.Partition{Device: path}, !o.readOnly)
 	}
@@ -99,6 +99,19 @@ func (o *memberOptions) openTop(path string) (*os.File, error) {
 		return nil, err
 	}
 	return mountPool(disk, found, !o.readOnly)
+}
+
+// openMounted opens it by where it is mounted, and locks it if it is to be changed.
+func (o *memberOptions) openMounted(path string) (*os.File, error) {
+	top, err := os.Open(path)
+	if err != nil || o.readOnly {
+		return top, err
+	}
+	if err := lock(top); err != nil {
+		top.Close()
+		return nil, err
+	}
+	return top, nil
 }
 
 // identify makes sure that it is a pool, and finds out whether this machine runs from

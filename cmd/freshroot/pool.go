@@ -26,7 +26,7 @@ func withPool(disk string, p volatile.Partition, f func(dir *os.File) error) err
 }
 
 // mountPool mounts the top level of a pool, whose device or image is disk. One that is
-// not to be written to is not changed in a single byte.
+// not to be written to is not changed in a single byte; to change one takes its lock.
 func mountPool(disk string, p volatile.Partition, writable bool) (*os.File, error) {
 	source, err := blockDevice(disk, p, writable)
 	if err != nil {
@@ -34,7 +34,7 @@ func mountPool(disk string, p volatile.Partition, writable bool) (*os.File, erro
 	}
 	defer source.Close() // what is mounted stays
 	if writable {
-		return mountNowhere(source.Name())
+		return mountToChange(source.Name())
 	}
 	return mountNowhere(source.Name(), "ro", "rescue=nologreplay")
 }
@@ -74,6 +74,13 @@ func blockDevice(disk string, p volatile.Partition, writable bool) (*os.File, er
 			return partition, err
 		}
 		// Nobody has told the kernel of the partitions: of a loop device, mostly.
+	}
+	if writable {
+		// For as long as the loop device is there, which refers to this opening: of one
+		// file system the kernel mounts no second device.
+		if err := lock(f); err != nil {
+			return nil, err
+		}
 	}
 	return device.AttachLoop(f, device.Range{Offset: p.Offset, Size: p.Size, Writable: writable})
 }

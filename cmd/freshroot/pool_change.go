@@ -16,7 +16,7 @@ func (b bootRecord) changePool(f func(pool *os.File) error) error {
 	if err := needsRoot("changing the pool"); err != nil {
 		return err
 	}
-	pool, err := mountNowhere(b.Pool.Device)
+	pool, err := mountToChange(b.Pool.Device)
 	if err != nil {
 		return err
 	}
@@ -27,20 +27,20 @@ func (b bootRecord) changePool(f func(pool *os.File) error) error {
 // restore makes the pool of this machine read-only again where the mode promises it.
 func (b bootRecord) restore(pool *os.File) error {
 	if b.Mode == volatile.Overlay || b.Mode == volatile.Yes && b.Instance == "" {
-		return protect(pool)
+		return remount(pool, "ro")
 	}
 	return nil
 }
 
-// protect makes a file system read-only, wherever it is mounted.
-func protect(dir *os.File) error {
+// remount makes a file system read-only or writable, "ro" or "rw", wherever it is mounted.
+func remount(dir *os.File, flag string) error {
 	fs, err := unix.Fspick(int(dir.Fd()), "", unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)
 	if err == nil {
 		defer unix.Close(fs)
-		err = errors.Join(unix.FsconfigSetFlag(fs, "ro"), unix.FsconfigReconfigure(fs))
+		err = errors.Join(unix.FsconfigSetFlag(fs, flag), unix.FsconfigReconfigure(fs))
 	}
 	if err != nil {
-		return fmt.Errorf("remount btrfs %s (ro): %w", dir.Name(), err)
+		return fmt.Errorf("remount btrfs %s (%s): %w", dir.Name(), flag, err)
 	}
 	return nil
 }

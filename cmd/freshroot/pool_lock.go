@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// lock waits until nobody else holds a file or a directory. The lock ends when all is
+// closed that refers to this opening, or the program ends in any way.
+func lock(f *os.File) error {
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return nil
+}
+
+// mountToChange mounts the top level of a pool, which no other run of the tool changes as
+// long as it is open.
+func mountToChange(device string) (*os.File, error) {
+	pool, err := mountNowhere(device)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockMounted(pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// lockMounted locks what was mounted to be changed. Who held the lock until now may have
+// made it read-only again.
+func lockMounted(pool *os.File) error {
+	if err := lock(pool); err != nil {
+		return err
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(pool.Fd()), &st); err != nil || st.Flags&unix.ST_RDONLY == 0 {
+		return err
+	}
+	return remount(pool, "rw")
+}
