@@ -195,6 +195,7 @@ const wantPreview = `a reset of /etc, /var and the rest of ROOT
   goes   "/stray\x1b": to the trash, and begins anew with the factory
   goes   /tmp: to the trash, and begins anew with the factory
   goes   /var: to the trash, and begins anew with the factory
+  goes   /var/lib/app/cache: to the trash, and begins anew with the factory
   stays  /etc/machine-id: "/etc/machine-id update reset" (built in)
   stays  /var/lib/app: "/var/lib/app/ reset" (/usr/lib/freshroot/keep.d/a.conf:1)
   stays  /etc/app.one: "/etc/app.* reset" (/usr/lib/freshroot/keep.d/a.conf:3)
@@ -219,7 +220,7 @@ func TestIntegrationResetCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(mustTool(t, pool, "reset", "var", "--dry-run", "--json")), &preview); err != nil {
 		t.Fatal(err)
 	}
-	wantVar := resetPreview{root, reset.Var, "", []string{"/var"},
+	wantVar := resetPreview{root, reset.Var, "", []string{"/var", "/var/lib/app/cache"},
 		[]resetStays{{"/var/lib/app", "/var/lib/app/ reset", "/usr/lib/freshroot/keep.d/a.conf:1"}}}
 	if diff := cmp.Diff(wantVar, preview); diff != "" {
 		t.Errorf("dry run of /var (-want +got):\n%s", diff)
@@ -234,6 +235,52 @@ func TestIntegrationResetCommand(t *testing.T) {
 	}
 	if r, err := instance.ReadRequest(top, root); r.Reset != reset.Var || err != nil {
 		t.Errorf("what was asked for is %v, %v", r, err)
+	}
+}
+
+// TestIntegrationResetRefused asks for what the boot would not do, and for what it would do
+// all the same.
+func TestIntegrationResetRefused(t *testing.T) {
+	pool := toolPool(t)
+	mustTool(t, pool, "root", "create", "default")
+	root := rootName("default")
+	path := filepath.Join(pool, root)
+	top := testfs.Open(t, pool)
+	refused := func(want string) {
+		t.Helper()
+		want = "reset var of \"" + root + "\": " + want + ": only all of the instance can be reset"
+		for _, flags := range [][]string{nil, {"--dry-run"}, {"--dry-run", "--json"}} {
+			out, err := tool(pool, append([]string{"reset", "var"}, flags...)...)
+			if err == nil || err.Error() != want || out != "" {
+				t.Errorf("%q: %v, want %s\n%s", flags, err, want, out)
+			}
+		}
+		if r, err := instance.ReadRequest(top, root); r != (reset.Request{}) || err != nil {
+			t.Errorf("it was asked for: %v, %v", r, err)
+		}
+	}
+	if err := os.Rename(path+"/var", path+"/old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path+"/var", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	refused("\"" + path + "/var\" is no subvolume")
+	if err := errors.Join(os.Remove(path+"/var"), os.Symlink("old", path+"/var")); err != nil {
+		t.Fatal(err)
+	}
+	refused("open directory \"" + path + "/var\": too many levels of symbolic links")
+	if out := mustTool(t, pool, "reset", "--dry-run"); !strings.Contains(out, "  goes   /var: ") {
+		t.Errorf("all of it:\n%s", out)
+	}
+	if err := errors.Join(os.Rename(path, pool+"/aside"), os.WriteFile(path, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	refused("open directory \"" + path + "\": not a directory")
+	want := "a reset of /etc, /var and the rest of " + root +
+		"\n  goes   /: to the trash, and begins anew with the factory\n"
+	if diff := cmp.Diff(want, mustTool(t, pool, "reset", "--dry-run")); diff != "" {
+		t.Errorf("a file as the instance (-want +got):\n%s", diff)
 	}
 }
 

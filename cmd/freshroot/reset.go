@@ -81,6 +81,9 @@ func (o *resetOptions) run(w io.Writer, scope reset.Scope) error {
 				return err
 			}
 		}
+		if err := instance.MayReset(m.top, root.entry, request.Reset); err != nil {
+			return err
+		}
 		if o.dryRun {
 			return m.previewReset(w, root, request, o.json)
 		}

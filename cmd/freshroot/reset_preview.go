@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/facts"
 	"github.com/freshroot/freshroot/pkg/keep"
@@ -62,24 +65,20 @@ func (m *openedPool) addPreview(p *resetPreview, root member) error {
 	// Lines that cannot be used are for "freshroot keep list" to tell.
 	rules, _ := facts.Keep(m.top, usr.Entry, root.entry)
 	dir, err := rootfs.OpenDir(m.top, root.entry)
-	if err != nil {
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		p.Goes = append(p.Goes, "/") // a file or a link, and nothing is in it
+		return nil
+	} else if err != nil {
 		return err
 	}
 	defer dir.Close()
 	if err := p.addGoing(dir); err != nil {
 		return err
 	}
-	for _, rule := range rules {
-		if !rule.Gives(keep.Reset) {
-			continue
-		}
-		found, err := bind.Find(dir, rule)
-		if err != nil {
-			return err
-		}
-		p.add(found, rules)
+	if err := p.addStaying(dir, rules); err != nil {
+		return err
 	}
-	return nil
+	return p.addCancelled(dir, rules)
 }
 
 // addGoing adds the names at the top of the instance that are thrown away.
@@ -98,17 +97,54 @@ func (p *resetPreview) addGoing(root *os.File) error {
 	return nil
 }
 
-// add adds what stays of the paths that a line matches, with the line that decides.
-func (p *resetPreview) add(found []string, rules keep.Rules) {
-	for _, path := range found {
+// addStaying adds what lines of the keep list let stay, with the line that decides.
+func (p *resetPreview) addStaying(root *os.File, rules keep.Rules) error {
+	return p.find(root, rules, false, func(path string) {
 		survives, rule := rules.Survives(path, keep.Reset)
 		known := slices.ContainsFunc(p.Stays, func(s resetStays) bool {
 			return s.Path == path
 		})
-		if survives && !known && (p.Reset == reset.All || strings.HasPrefix(path, "/var/")) {
+		if survives && !known {
 			p.Stays = append(p.Stays, resetStays{path, rule.String(), rule.Where()})
 		}
+	})
+}
+
+// addCancelled adds what goes though it is in a directory that stays.
+func (p *resetPreview) addCancelled(root *os.File, rules keep.Rules) error {
+	err := p.find(root, rules, true, func(path string) {
+		survives, _ := rules.Survives(path, keep.Reset)
+		inside := slices.ContainsFunc(p.Stays, func(s resetStays) bool {
+			return strings.HasPrefix(path, s.Path+"/")
+		})
+		if !survives && inside && !slices.Contains(p.Goes, path) {
+			p.Goes = append(p.Goes, path)
+		}
+	})
+	slices.Sort(p.Goes)
+	return err
+}
+
+// find calls f with what is matched, of all that is reset, by the lines that let something
+// stay, or by those that take it back.
+func (p *resetPreview) find(
+	root *os.File, rules keep.Rules, cancel bool, f func(path string),
+) error {
+	for _, rule := range rules {
+		if rule.Cancel != cancel || rule.Scopes&keep.Reset == 0 {
+			continue
+		}
+		found, err := bind.Find(root, rule)
+		if err != nil {
+			return err
+		}
+		for _, path := range found {
+			if p.Reset == reset.All || strings.HasPrefix(path, "/var/") {
+				f(path)
+			}
+		}
 	}
+	return nil
 }
 
 func (p resetPreview) print(w io.Writer) {

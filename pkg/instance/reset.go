@@ -161,12 +161,35 @@ func (r *renewal) open() (err error) {
 		return err
 	}
 	r.place, r.name = r.old, "var"
-	return r.mayLeave()
+	return mayLeave(r.old)
 }
 
-// mayLeave says why /var cannot be exchanged.
-func (r *renewal) mayLeave() error {
-	dir, err := rootfs.OpenDir(r.old, "var")
+// onlyAll is what can be done instead.
+const onlyAll = "only all of the instance can be reset"
+
+// MayReset says why a reset would not be done because of what is in the place of an
+// instance, or of its /var. It changes nothing.
+func MayReset(pool *os.File, name string, scope reset.Scope) error {
+	if scope != reset.Var {
+		return nil
+	}
+	root, err := rootfs.OpenDir(pool, name)
+	if err == nil {
+		defer root.Close()
+		err = mayLeave(root)
+	}
+	if notDirectory(err) {
+		err = fmt.Errorf("%w: %s", err, onlyAll)
+	}
+	if err != nil {
+		err = fmt.Errorf("reset %s of %q: %w", scope, name, err)
+	}
+	return err
+}
+
+// mayLeave says why the /var of an instance cannot be exchanged.
+func mayLeave(root *os.File) error {
+	dir, err := rootfs.OpenDir(root, "var")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -175,7 +198,7 @@ func (r *renewal) mayLeave() error {
 	defer dir.Close()
 	is, err := btrfs.IsSubvolume(dir)
 	if err == nil && !is {
-		err = fmt.Errorf("%q is no subvolume: only all of the instance can be reset", dir.Name())
+		err = fmt.Errorf("%q is no subvolume: %s", dir.Name(), onlyAll)
 	}
 	return err
 }

@@ -330,6 +330,9 @@ func TestIntegrationResetFails(t *testing.T) {
 			testfs.Run(t, "btrfs", "-q", "subvolume", "delete", m.path("var"))
 			return os.WriteFile(m.path("var"), nil, 0o644)
 		}, reset.Var, "not a directory"},
+		"a link as var": {func(m *machine) error {
+			return errors.Join(os.Rename(m.path("var"), m.path("srv/var")), os.Symlink("srv/var", m.path("var")))
+		}, reset.Var, "symbolic links"},
 		"a file as var, all": {func(m *machine) error {
 			testfs.Run(t, "btrfs", "-q", "subvolume", "delete", m.path("var"))
 			return os.WriteFile(m.path("var"), nil, 0o644)
@@ -356,7 +359,11 @@ func TestIntegrationResetFails(t *testing.T) {
 		if err := tc.spoil(m); err != nil {
 			t.Fatal(err)
 		}
+		foretold := instance.MayReset(m.pool, name, tc.scope)
 		_, err := m.target("1").Reset(tc.scope, rules(t, resetRules), clock)
+		if tc.scope == reset.Var && (foretold == nil) != (err == nil) {
+			t.Errorf("%s: foretold %v, error %v", title, foretold, err)
+		}
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: error %v, want %q", title, err, tc.want)
 		}
