@@ -24,11 +24,15 @@ func statusCommand() *cobra.Command {
 		Use:   "status [flags]",
 		Short: "Show what runs, why, and what the next boot may choose from",
 		Long: `Show the version that runs and why it was picked, whether it is blessed, the mode and
-the instance, the other versions of the pool, what is asked of the next boot, how long
-the last one took, and warnings: of the boot, and of what runs full.
+the instance, the other versions of the pool, which of them the next boot would pick and
+what is asked of it, how long the last one took, and warnings: of the boot, and of what
+runs full.
 
-The pool is looked at only by root: the other versions, what is asked of the next boot
-and the logs. The rest is for everybody.
+The pool is looked at only by root: the other versions, what the next boot would do and
+the logs. The rest is for everybody.
+
+Where this boot was pinned to its version, as those from the entries of "freshroot esp
+sync" are, it is the boot loader who picks. Then the next one is the best of the vendor.
 
 With --sizes it says how much of the disk each version takes for itself, and how much
 it shares with others, which takes a while: see "freshroot list --help".
@@ -48,9 +52,11 @@ machine, 2 for wrong usage.`,
 type bootStatus struct {
 	bootRecord
 	Blessed bool         `json:"blessed"`
+	Pin     string       `json:"pin,omitempty"`     // freshroot.usr= of this boot
 	Members []poolMember `json:"members,omitempty"` // not without root
 	Logs    []string     `json:"logs,omitempty"`    // versions whose log is kept
-	Pending []string     `json:"pending,omitempty"`
+	Next    string       `json:"next,omitempty"`    // what the next boot would pick, if not the same
+	Pending []string     `json:"pending,omitempty"` // what is asked of it
 	Space   *poolSpace   `json:"space,omitempty"`
 }
 
@@ -63,7 +69,7 @@ func (o statusOptions) run(w, messages io.Writer) error {
 	if o.warnings {
 		return o.printWarnings(w, full)
 	}
-	status := bootStatus{bootRecord: boot, Space: space}
+	status := bootStatus{bootRecord: boot, Pin: boot.options().Usr, Space: space}
 	status.Warnings = append(status.Warnings, full...)
 	if os.Geteuid() == 0 {
 		err = boot.readPool(func(dir *os.File) error {
@@ -118,6 +124,12 @@ func (s *bootStatus) look(dir *os.File) error {
 		}
 	}
 	s.Pending = readPending(dir)
+	switch next, err := s.next(dir); {
+	case err != nil:
+		s.Warnings = append(s.Warnings, "the next boot: "+err.Error())
+	case next != running:
+		s.Next = next
+	}
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 
 const wantStatus = `running   usr:org.example.os:x86-64:2+1-2
           on trial until it is blessed: 2 made, 1 left, size unknown: gone
+          pinned by freshroot.usr=2
           not "usr:org.example.os:x86-64:3+0-3": no tries left (+0-3)
 mode      volatile=state
 instance  root:default:org.example.os:x86-64
@@ -26,6 +27,7 @@ pool      /dev/vda2, 1.0 GiB of 10 GiB free, metadata 50 % full
 others    usr:org.example.os:x86-64:3+0-3  bad: no tries left
           usr:org.example.os:x86-64:1  good, 1.5 MiB of its own and 300 MiB shared
 log       freshroot log show usr:org.example.os:x86-64:3+0-3
+next      usr:org.example.os:x86-64:1, unless the boot loader pins another
 pending   root:default:org.example.os:x86-64: reset var
 boot      1.75 s to the OS's init (kernel 0.50, early 0.01, root 1.00)
 warning   the pool is 90 % full: 1.0 GiB are free
@@ -49,6 +51,8 @@ func aStatus() bootStatus {
 			{Kind: subvol.Usr, Name: v + "1", State: stateGood, Size: &memberSize{Exclusive: 3 << 19, Shared: 300 << 20}},
 		},
 		Logs:    []string{v + "3+0-3"},
+		Pin:     "2",
+		Next:    v + "1",
 		Pending: []string{"root:default:org.example.os:x86-64: reset var"},
 		Space:   &space,
 	}
@@ -83,6 +87,28 @@ func TestStatusStanding(t *testing.T) {
 	}
 }
 
+// TestStatusWhy tells a pin that counts from one that does not, and a next version that is
+// sure from one that the boot loader may know better.
+func TestStatusWhy(t *testing.T) {
+	for _, c := range []struct {
+		pin           string
+		pinned, loose bool
+	}{
+		{"", false, false}, {"2", true, true}, {"org.example.os", true, false},
+		{"org.example.os:2", true, true}, {v + "2", true, true}, {"org.example.os:3", false, false},
+	} {
+		s := aStatus()
+		s.Pin = c.pin
+		var out strings.Builder
+		s.print(&out, styleOf(&out))
+		pinned := strings.Contains(out.String(), "\n          pinned by freshroot.usr="+c.pin+"\n")
+		loose := !strings.Contains(out.String(), "\nnext      "+v+"1\n")
+		if pinned != c.pinned || loose != c.loose {
+			t.Errorf("%q: pinned %v, loose %v:\n%s", c.pin, pinned, loose, &out)
+		}
+	}
+}
+
 // TestStatusJSON sees the field names that programs rely on.
 func TestStatusJSON(t *testing.T) {
 	text, err := json.Marshal(aStatus())
@@ -94,7 +120,7 @@ func TestStatusJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{
-		"usr", "mode", "tries", "counted_by", "blessed", "members", "pending", "space", "phases", "skipped",
+		"usr", "mode", "tries", "counted_by", "blessed", "pin", "members", "next", "pending", "space", "phases", "skipped",
 	} {
 		if _, ok := got[key]; !ok {
 			t.Errorf("%q is missing in %s", key, text)
@@ -212,6 +238,35 @@ func TestIntegrationLastTry(t *testing.T) {
 	want := []string{"running, on trial: no try is left after this one", "bad: no tries left"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestIntegrationStatusNext tells what the next boot would pick, if that is not what runs.
+func TestIntegrationStatusNext(t *testing.T) {
+	disk, part, err := poolOn([]string{newPool(t, 512, v+"1.0", v+"1.1", v+"1.2", v+"1.3+0-3",
+		"usr:org.example.os:arm64:8", "usr:other:x86-64:9")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const vendor = "freshroot.usr=org.example.os"
+	for _, c := range []struct{ usr, cmdline, kernel, want string }{
+		{"1.1", "quiet", "6.1.0", "usr:other:x86-64:9"},
+		{"1.1", vendor, "6.1.0", v + "1.2"},
+		{"1.2", vendor, "6.1.0", ""},
+		{"1.3+0-3", vendor, "6.1.0", v + "1.2"},
+		{"1.1", "freshroot.usr=1.1", "6.1.0", v + "1.2"},
+		{"1.1", vendor + ":1.1 quiet", "6.9.0", v + "1.2"}, // which has a kernel of its own
+		{"1.2", vendor + ":1.2", "6.1.0", ""},
+		{"1.2", vendor + ":1.3", "6.1.0", ""}, // which could not be booted
+		{"1.1", vendor, "6.9.0", "the next boot: the pool holds no usr: that can be booted"},
+	} {
+		s := bootStatus{bootRecord: bootRecord{Usr: v + c.usr, Cmdline: c.cmdline, Kernel: c.kernel}}
+		if err := withPool(disk, part, s.look); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Next + strings.Join(s.Warnings, "\n"); got != c.want {
+			t.Errorf("%+v: next is %q", c, got)
+		}
 	}
 }
 

@@ -17,6 +17,9 @@ func (s bootStatus) print(w io.Writer, paint style) {
 	}
 	row("running", "%s", printable(s.Usr))
 	row("", "%s%s", s.standing(paint), s.size().describe())
+	if s.Pin != "" && volatile.Fits(s.Pin, s.member()) {
+		row("", "pinned by freshroot.usr=%s", printable(s.Pin))
+	}
 	for _, skipped := range s.Skipped[:min(len(s.Skipped), maxShown)] {
 		row("", "not %q: %s", skipped.Entry, skipped.Reason)
 	}
@@ -31,6 +34,9 @@ func (s bootStatus) print(w io.Writer, paint style) {
 	for i, log := range s.Logs {
 		row(titleOf(i, "log"), "freshroot log show %s", printable(log))
 	}
+	if s.Next != "" {
+		row("next", "%s", printable(s.Next)+s.unless())
+	}
 	for i, request := range s.Pending {
 		row(titleOf(i, "pending"), "%s", printable(request))
 	}
@@ -38,6 +44,14 @@ func (s bootStatus) print(w io.Writer, paint style) {
 	for _, warning := range s.Warnings {
 		row("warning", "%s", paint.warn(printable(warning)))
 	}
+}
+
+// unless says who else may choose the next version.
+func (s bootStatus) unless() string {
+	if volatile.Pins(s.Pin, s.member()) {
+		return ", unless the boot loader pins another"
+	}
+	return ""
 }
 
 // maxShown bounds the lists that are shown to people.

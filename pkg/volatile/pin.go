@@ -23,3 +23,7 @@ func Named(entries []string, name, arch string) (found []string) {
 func (p pin) names(m *subvol.Member) bool {
 	return p.misfit(m) == 0 && (p.version == m.Version || p.any == m.Version)
 }
+
+// Pins says whether a pin, as freshroot.usr= has it, is for this very version, not for its
+// vendor only.
+func Pins(pinned string, m subvol.Member) bool { return parsePin(pinned).names(&m) }
