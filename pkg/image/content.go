@@ -38,12 +38,11 @@ func Copied(usr *os.File, o FillOptions, b BootOptions) (Content, error) {
 	}
 	return func(ctx context.Context, pool *os.File) (Filled, error) {
 		defer unix.Umask(unix.Umask(0)) // modes are what they are asked to be
-		s, err := newStage(pool, o)
-		if err != nil {
+		s := &stage{pool: pool, options: o, filled: Filled{Kernel: release}}
+		if err := s.begin(); err != nil {
 			return Filled{}, err
 		}
-		s.filled.Kernel = release
-		err = s.copyGolden(ctx, usr)
+		err := s.copyGolden(ctx, usr)
 		if err := errors.Join(err, s.discard()); err != nil {
 			return Filled{}, err
 		}

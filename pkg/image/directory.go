@@ -66,8 +66,8 @@ func (p Plan) fillDirectory(ctx context.Context, f *os.File, dir string, src *so
 		return 0, err
 	}
 	defer top.Close()
-	p.Fill.plain = true
-	if r.Filled, err = Fill(ctx, top, src, p.Fill); err != nil {
+	r.Filled, err = fillStage(ctx, &stage{pool: top, options: p.Fill, plain: true}, src)
+	if err != nil {
 		return 0, err
 	}
 	if err := p.fillESPFrom(ctx, f, top, r); err != nil {

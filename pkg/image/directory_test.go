@@ -30,6 +30,7 @@ func useNewMkfs(t *testing.T) {
 func TestIntegrationBuildDirectory(t *testing.T) {
 	useNewMkfs(t)
 	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
 	from := tree(t, nil)
 	secret := filepath.Join(from, "usr/bin/secret")
 	put(t, secret, "#!/bin/sh\n")

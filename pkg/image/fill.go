@@ -37,8 +37,6 @@ type FillOptions struct {
 
 	Tool     string   // the program that becomes usr/bin/freshroot; "" for none
 	Progress Progress `json:"-"` // may be nil
-
-	plain bool // the pool is a directory of any file system: there are no subvolumes
 }
 
 // Progress is told what is being done: the name of a step, and how many bytes of how
@@ -66,11 +64,16 @@ type Filled struct {
 //
 // It needs root. What the source lacks to be booted is a *[CheckError].
 func Fill(ctx context.Context, pool *os.File, src *source.Source, o FillOptions) (Filled, error) {
-	defer unix.Umask(unix.Umask(0)) // modes are what they are asked to be
 	if err := isFree(pool, o.Usr); err != nil {
 		return Filled{}, err
 	}
-	s, err := newStage(pool, o)
+	return fillStage(ctx, &stage{pool: pool, options: o}, src)
+}
+
+// fillStage fills a pool by way of a stage that is not open yet.
+func fillStage(ctx context.Context, s *stage, src *source.Source) (Filled, error) {
+	defer unix.Umask(unix.Umask(0)) // modes are what they are asked to be
+	err := s.begin()
 	if err != nil {
 		return Filled{}, err
 	}

@@ -32,25 +32,24 @@ type stage struct {
 	root *os.Root // the same, for names that are not trusted
 }
 
-// newStage makes a place to work at, in the place of what a run that was killed may
-// have left.
-func newStage(pool *os.File, o FillOptions) (*stage, error) {
-	s := &stage{options: o, pool: pool, plain: o.plain}
+// begin makes a place to work at, in the place of what a run that was killed may have
+// left.
+func (s *stage) begin() error {
 	if err := s.clear(); err != nil {
-		return nil, err
+		return err
 	}
-	top, err := os.OpenRoot(self(pool))
+	top, err := os.OpenRoot(self(s.pool))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer top.Close()
 	if err := top.MkdirAll(s.path(treeDir), 0o700); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.open(); err != nil {
-		return nil, errors.Join(err, s.discard())
+		return errors.Join(err, s.discard())
 	}
-	return s, nil
+	return nil
 }
 
 // path is that of something in the stage, below the top level.
