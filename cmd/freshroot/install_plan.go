@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -30,6 +32,8 @@ func (o *installOptions) check() (err error) {
 		err = errors.New("give one of --usr, --from and --from-running")
 	case o.sha256 != "" && o.from == "":
 		err = errors.New("--sha256 is for --from")
+	case o.sha256 != "" && !isSHA256(o.sha256):
+		err = fmt.Errorf("--sha256 %q: give 64 hexadecimal digits", o.sha256)
 	case o.fromRunning && (o.vendor != "" || o.version != ""):
 		err = errors.New("the running version has its name: leave out --vendor and --version")
 	}
@@ -37,6 +41,12 @@ func (o *installOptions) check() (err error) {
 		return usageError{err}
 	}
 	return nil
+}
+
+// isSHA256 says whether a text can be a SHA-256.
+func isSHA256(text string) bool {
+	sum, err := hex.DecodeString(text)
+	return err == nil && len(sum) == sha256.Size
 }
 
 // plan decides what is made of the disk.
@@ -117,6 +127,9 @@ func (o *installOptions) content(
 		}
 		return with, func() { usr.Close() }, err
 	case o.from != "":
+		if err := p.CanFill(ctx, nil); err != nil {
+			return nil, nil, adviseInit(err)
+		}
 		r, err := openRemote(ctx, o.from, o.sha256, p.PoolSize(), line)
 		if err != nil {
 			return nil, nil, err
@@ -126,6 +139,10 @@ func (o *installOptions) content(
 	src, err := source.Open(o.usr)
 	if err != nil {
 		return nil, nil, err
+	}
+	if err := p.CanFill(ctx, src); err != nil {
+		src.Close()
+		return nil, nil, adviseInit(err)
 	}
 	return image.Unpacked(src, p.Fill), func() { src.Close() }, nil
 }

@@ -236,6 +236,13 @@ func TestInstallRefuses(t *testing.T) {
 		"an image":     {"it is a disk image; it has to be", []string{"--from", image.URL, disk}},
 		"too large":    {"it has 300 MiB, and the pool will have 258 MiB", []string{"--from", large.URL, disk}},
 		"no server":    {"unsupported protocol scheme", []string{"--from", "gopher://localhost", disk}},
+		"no initramfs": {"find initramfs: stat", []string{"--usr", tree, "--initramfs", "/gone", "--wipe", full}},
+		"no init":      {"find init: stat", []string{"--usr", tree, "--init", "/gone", "--wipe", full}},
+		"no tool":      {"find tool: stat", []string{"--usr", tree, "--tool", "/gone", "--wipe", full}},
+		"no kernel":    {"find kernel: no modules", []string{"--usr", tree, "--kernel-from", "/gone", "--wipe", full}},
+		"no tool 2":    {"find tool: stat", []string{"--from", server.URL, "--tool", "/gone", "--wipe", full}},
+		"kernel gone":  {`it has no kernel "9.9"`, []string{"--usr", tree, "--kernel", "9.9", "--wipe", full}},
+		"no loader":    {"has no systemd-boot", []string{"--usr", tree, "--bootloader", "uki", "--arch", "riscv64", "--wipe", full}},
 		"nobody":       {"--yes does it without", []string{"--usr", tree, "--yes=false", disk}},
 	} {
 		out, err := run(t, with(args, tc.args...)...)
@@ -256,9 +263,11 @@ func TestInstallRefuses(t *testing.T) {
 	if raw, err := os.ReadFile(disk); err != nil || strings.Trim(string(raw), "\x00") != "" {
 		t.Errorf("the disk was written to, %v", err)
 	}
+	testfs.Run(t, "btrfs", "check", full)
 	for _, args := range [][]string{
 		{"--usr", tree}, {"/dev/null"}, {"--usr", tree, "--from-running", disk}, {"--from-running", "--version", "1", disk},
-		{"--usr", tree, "--sha256", "0", disk}, {"--usr", tree, disk}, {"--usr", tree, "--vendor", "a", "--version", "1",
+		{"--usr", tree, "--sha256", "0", disk}, {"--from", large.URL, "--sha256", strings.Repeat("0", 63), disk},
+		{"--from", large.URL, "--sha256", strings.Repeat("x", 64), disk}, {"--usr", tree, disk}, {"--usr", tree, "--vendor", "a", "--version", "1",
 			"--esp-size", "x", disk},
 	} {
 		var usage usageError

@@ -128,6 +128,16 @@ func addInit(ctx context.Context, files tree, o Options, r *Result) error {
 	return files.add(cpio.StaticFile("init", string(data), 0o755))
 }
 
+// CheckInit makes sure that [Build] and [CompileInit] will have an init: one that is
+// ready-made, or Go and a checkout to compile it from. Its errors are those that they have.
+func CheckInit(ctx context.Context, init, source string) error {
+	if init == "" {
+		return checkSource(ctx, source, InitPackage)
+	}
+	_, err := readInit(init)
+	return err
+}
+
 // readInit reads a ready-made init. What the kernel cannot execute it reports as "no
 // working init found", long after the mistake, so the kind of the file is checked.
 func readInit(name string) ([]byte, error) {

@@ -30,6 +30,9 @@ func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (Re
 	if err := o.Boot.canFill(); err != nil {
 		return result, err
 	}
+	if err := o.check(ctx, path, src); err != nil {
+		return result, err
+	}
 	copied, err := duplicate(path)
 	if err != nil {
 		return result, err
@@ -47,6 +50,16 @@ func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (Re
 		return result, err
 	}
 	return result, copied.commit()
+}
+
+// check finds out what can be known before the image is copied.
+func (o AddOptions) check(ctx context.Context, path string, src *source.Source) error {
+	i, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer i.Close()
+	return o.Fill.canFill(ctx, src, BootOptions{}) // the image may have its boot loader
 }
 
 // enlarge makes the image larger, and with it the partition of the pool.

@@ -26,16 +26,18 @@ type Result struct {
 
 // Build makes an image as root, with a loop device. If it fails there is none.
 func Build(ctx context.Context, src *source.Source, p Plan) (Result, error) {
-	return p.build(ctx, func(f *os.File, r *Result) (int64, error) {
+	return p.build(ctx, src, func(f *os.File, r *Result) (int64, error) {
 		return p.fill(ctx, f, Unpacked(src, p.Fill), r)
 	})
 }
 
 // build makes the image around the partitions, which fill makes in their places. fill
 // returns the size that the pool has then.
-func (p Plan) build(ctx context.Context, fill func(f *os.File, r *Result) (int64, error)) (Result, error) {
+func (p Plan) build(ctx context.Context, src *source.Source,
+	fill func(f *os.File, r *Result) (int64, error),
+) (Result, error) {
 	result := Result{Output: p.Output}
-	if err := p.canBuild(); err != nil {
+	if err := p.canBuild(ctx, src); err != nil {
 		return result, err
 	}
 	raw, err := create(p.Output, p.Force)

@@ -37,11 +37,14 @@ func (e *CheckError) Error() string {
 // check looks at what was unpacked, and at all of it, so that a person has to come back
 // once only.
 func (s *stage) check(context.Context) error {
+	return s.find(unmerged, noConfiguration, noInit, s.noKernel, s.otherArch, s.highIDs)
+}
+
+// find looks for problems of some kinds.
+func (s *stage) find(kinds ...func(fs.FS) (Problem, error)) error {
 	tree := rootfs.FS(s.tree)
 	var found []Problem
-	for _, find := range []func(fs.FS) (Problem, error){
-		unmerged, noConfiguration, noInit, s.noKernel, s.otherArch, s.highIDs,
-	} {
+	for _, find := range kinds {
 		p, err := find(tree)
 		if err != nil {
 			return err

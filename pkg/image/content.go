@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/btrfs"
-	"github.com/freshroot/freshroot/pkg/esp"
 	"github.com/freshroot/freshroot/pkg/factory"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/source"
@@ -77,10 +76,8 @@ func checkGolden(usr *os.File, arch string, b BootOptions) (release string, err 
 	if err != nil {
 		return "", err
 	}
-	loader, _ := esp.Programs(tree, arch, os.DirFS("/usr"))
-	if loads := b.Style == esp.Entries || b.Style == esp.UKI; loads && loader.Open == nil {
-		return "", errors.New("it has no systemd-boot: install the package systemd-boot-efi into it, " +
-			"or here")
+	if p := b.noLoader(tree, arch); p != (Problem{}) {
+		return "", fmt.Errorf("%s: %s", p.What, p.Do)
 	}
 	return list[0], nil
 }

@@ -43,7 +43,7 @@ func CanBuildDirectory(ctx context.Context, src *source.Source, p Plan) error {
 // in $TMPDIR is filled, of which mkfs.btrfs makes the pool. It needs to be root, be it of no
 // more than a user namespace (user_namespaces(7)): all files get their owners.
 func BuildDirectory(ctx context.Context, src *source.Source, p Plan) (Result, error) {
-	return p.build(ctx, func(f *os.File, r *Result) (size int64, err error) {
+	return p.build(ctx, src, func(f *os.File, r *Result) (size int64, err error) {
 		dir, err := os.MkdirTemp("", "freshroot-image-")
 		if err != nil {
 			return 0, err

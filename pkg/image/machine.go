@@ -53,7 +53,7 @@ const maxBoot = 4 << 30
 
 // Build makes an image as [Build] does, without root.
 func (m Machine) Build(ctx context.Context, src *source.Source, p Plan) (Result, error) {
-	return p.build(ctx, func(f *os.File, r *Result) (size int64, err error) {
+	return p.build(ctx, src, func(f *os.File, r *Result) (size int64, err error) {
 		dir, err := os.MkdirTemp("", "freshroot-image-")
 		if err != nil {
 			return 0, err
