@@ -11,6 +11,7 @@ import (
 
 	"github.com/freshroot/freshroot/pkg/btrfs"
 	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/gpt"
 	"github.com/freshroot/freshroot/pkg/mount"
 	"github.com/freshroot/freshroot/pkg/source"
 )
@@ -59,7 +60,23 @@ func (o AddOptions) check(ctx context.Context, path string, src *source.Source) 
 		return err
 	}
 	defer i.Close()
+	if err := i.checkArch(o.Fill.Usr.Arch); err != nil {
+		return fmt.Errorf("add to %s: %w", path, err)
+	}
 	return o.Fill.canFill(ctx, src, BootOptions{}) // the image may have its boot loader
+}
+
+// checkArch refuses a version for another architecture than that of the image: its boot
+// partition would be made for that one alone. Generic Linux data is of any.
+func (i *Image) checkArch(arch string) error {
+	for _, other := range gpt.Architectures() {
+		typ := i.Pool.Type.String()
+		if other != arch && (typ == gpt.RootType(other) || typ == gpt.UsrType(other)) {
+			return fmt.Errorf("it is an image for %s, and the version for %s: give --arch %s, "+
+				"or build an image of its own", other, arch, other)
+		}
+	}
+	return nil
 }
 
 // enlarge makes the image larger, and with it the partition of the pool.

@@ -44,9 +44,15 @@ func plan(t *testing.T, path, version string, edit func(o *image.Options)) image
 // build makes an image and returns its path.
 func build(t *testing.T, edit func(o *image.Options)) string {
 	t.Helper()
+	return buildOf(t, nil, edit)
+}
+
+// buildOf makes one of the good tree with some files changed.
+func buildOf(t *testing.T, changes map[string]string, edit func(o *image.Options)) string {
+	t.Helper()
 	testfs.Root(t)
 	path := filepath.Join(t.TempDir(), "disk.img")
-	_, err := image.Build(t.Context(), open(t, tree(t, nil)), plan(t, path, "1.0", edit))
+	_, err := image.Build(t.Context(), open(t, tree(t, changes)), plan(t, path, "1.0", edit))
 	must(t, err)
 	return path
 }
