@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -144,9 +145,14 @@ func (b *bootPartition) refill(ctx context.Context, top *os.File, o AddOptions, 
 	})
 }
 
-// duplicate copies an image to a file that takes its place when it is committed. Where
-// the file system can, the two share what is the same; holes stay holes.
+// duplicate copies an image to a file that takes its place when it is committed, with its
+// owner and mode; of a link, the place that it leads to. Where the file system can, the two
+// share what is the same; holes stay holes.
 func duplicate(path string) (*output, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, err
+	}
 	from, err := openFile(path)
 	if err != nil {
 		return nil, err
@@ -156,7 +162,7 @@ func duplicate(path string) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	to, err := create(path, true)
+	to, err := createLike(path, from)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,15 @@
 package image_test
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/internal/testfs"
 	"github.com/freshroot/freshroot/pkg/esp"
 	"github.com/freshroot/freshroot/pkg/image"
 )
@@ -29,4 +34,67 @@ func TestIntegrationAddOtherArch(t *testing.T) {
 	o := image.AddOptions{Fill: fill, Boot: image.BootOptions{Style: esp.None}}
 	_, err = image.Add(t.Context(), path, open(t, from), o)
 	must(t, err)
+}
+
+// TestIntegrationAddKeeps adds to somebody's private image, by a link. All of that has to
+// stay, and nobody else may read the copy while it is made.
+func TestIntegrationAddKeeps(t *testing.T) {
+	path := build(t, nil)
+	link := filepath.Join(t.TempDir(), "link.img")
+	must(t, os.Symlink(path, link))
+	must(t, os.Chown(path, 1000, 1001))
+	must(t, os.Chmod(path, 0o600))
+	must(t, unix.Setxattr(path, "user.note", []byte("mine"), 0))
+	testfs.Run(t, "setfacl", "-d", "-m", "u:1002:r", filepath.Dir(path)) // for new files
+
+	fill, copies := fillOptions(t, "2.0"), 0
+	fill.Progress = func(step string, _, _ int64) {
+		for _, copied := range openBeside(t, path) {
+			copies++
+			checkPrivate(t, copied)
+		}
+	}
+	o := image.AddOptions{Fill: fill, Boot: image.BootOptions{Style: esp.None}}
+	result, err := image.Add(t.Context(), link, open(t, tree(t, nil)), o)
+	if err != nil || result.Output != link || copies == 0 {
+		t.Errorf("%v, %d times of %q", err, copies, result.Output)
+	}
+	checkPrivate(t, path)
+	if to, err := os.Readlink(link); err != nil || to != path {
+		t.Errorf("the link leads to %q (%v)", to, err)
+	}
+	if got := names(t, filepath.Dir(link)) + " " + names(t, filepath.Dir(path)); got != "link.img disk.img" {
+		t.Errorf("there are %s", got)
+	}
+}
+
+// openBeside lists the files without a name that this process has beside another one.
+func openBeside(t *testing.T, path string) (list []string) {
+	t.Helper()
+	fds, err := filepath.Glob("/proc/self/fd/*")
+	must(t, err)
+	for _, fd := range fds {
+		name, err := os.Readlink(fd)
+		if err == nil && strings.HasPrefix(name, filepath.Dir(path)) && strings.HasSuffix(name, "(deleted)") {
+			list = append(list, fd)
+		}
+	}
+	return list
+}
+
+// checkPrivate wants a file to be like the image of the test.
+func checkPrivate(t *testing.T, path string) {
+	t.Helper()
+	var st unix.Stat_t
+	must(t, unix.Stat(path, &st))
+	if got := fmt.Sprintf("%d:%d %o", st.Uid, st.Gid, st.Mode&0o7777); got != "1000:1001 600" {
+		t.Errorf("%s is %s", path, got)
+	}
+	if _, err := unix.Getxattr(path, "system.posix_acl_access", nil); err != unix.ENODATA {
+		t.Errorf("%s has an ACL (%v)", path, err)
+	}
+	note := make([]byte, 10)
+	if n, err := unix.Getxattr(path, "user.note", note); err != nil || string(note[:n]) != "mine" {
+		t.Errorf("%s has the note %q (%v)", path, note, err)
+	}
 }

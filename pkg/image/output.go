@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/factory"
 )
 
 // output is a file that has no name until it is complete.
@@ -22,14 +24,19 @@ func create(path string, force bool) (*output, error) {
 	if err := replaceable(path, force); err != nil {
 		return nil, err
 	}
+	return createAs(path, 0o644)
+}
+
+// createAs makes a file with a mode in the directory that path is in.
+func createAs(path string, mode fs.FileMode) (*output, error) {
 	dir := filepath.Dir(path)
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, uint32(mode))
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
 		f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
 		if err != nil {
 			return nil, err
 		}
-		return &output{f, path, f.Name()}, f.Chmod(0o644)
+		return &output{f, path, f.Name()}, f.Chmod(mode)
 	}
 	if err != nil {
 		return nil, &os.PathError{Op: "create", Path: path, Err: err}
@@ -37,6 +44,25 @@ func create(path string, force bool) (*output, error) {
 	// By this name the programs that are run find it as well.
 	name := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd)
 	return &output{File: os.NewFile(uintptr(fd), name), path: path}, nil
+}
+
+// createLike makes a file that belongs to whom another one belongs to, and may be read by nobody
+// else, before there is anything in it to be read.
+func createLike(path string, other *os.File) (*output, error) {
+	if err := replaceable(path, true); err != nil {
+		return nil, err
+	}
+	o, err := createAs(path, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	// What a directory hands down to new files, the other one may not have.
+	_ = unix.Fremovexattr(int(o.Fd()), "system.posix_acl_access")
+	if err := factory.CopyAttributes(o.File, other); err != nil {
+		o.discard()
+		return nil, err
+	}
+	return o, nil
 }
 
 // replaceable refuses a name that is not to be taken. A device is never replaced: who names
