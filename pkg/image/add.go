@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -35,7 +34,7 @@ func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (Re
 	if err := o.check(ctx, path, src); err != nil {
 		return result, err
 	}
-	copied, err := duplicate(path)
+	copied, err := duplicate(ctx, path, o.Fill.Progress)
 	if err != nil {
 		return result, err
 	}
@@ -148,7 +147,8 @@ func (b *bootPartition) refill(ctx context.Context, top *os.File, o AddOptions, 
 // duplicate copies an image to a file that takes its place when it is committed, with its
 // owner and mode; of a link, the place that it leads to. Where the file system can, the two
 // share what is the same; holes stay holes.
-func duplicate(path string) (*output, error) {
+func duplicate(ctx context.Context, path string, progress Progress) (*output, error) {
+	progress.report("copy")
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, err
@@ -168,30 +168,11 @@ func duplicate(path string) (*output, error) {
 	}
 	err = unix.IoctlFileClone(int(to.Fd()), int(from.Fd()))
 	if err != nil {
-		err = errors.Join(to.resize(info.Size()), copyData(to.File, 0, from))
+		err = errors.Join(to.resize(info.Size()), copyData(ctx, to.File, 0, from, progress))
 	}
 	if err != nil {
 		to.discard()
 		return nil, fmt.Errorf("copy %s: %w", path, err)
 	}
 	return to, nil
-}
-
-// copyData copies what of a file is no hole to an offset of another one.
-func copyData(to *os.File, offset int64, from *os.File) error {
-	for at := int64(0); ; {
-		begin, err := from.Seek(at, unix.SEEK_DATA)
-		if errors.Is(err, unix.ENXIO) {
-			return nil // nothing but a hole
-		} else if err != nil {
-			return err
-		}
-		if at, err = from.Seek(begin, unix.SEEK_HOLE); err != nil {
-			return err
-		}
-		w := io.NewOffsetWriter(to, offset+begin)
-		if _, err := io.Copy(w, io.NewSectionReader(from, begin, at-begin)); err != nil {
-			return err
-		}
-	}
 }

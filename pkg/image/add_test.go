@@ -1,6 +1,8 @@
 package image_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -96,5 +98,35 @@ func checkPrivate(t *testing.T, path string) {
 	note := make([]byte, 10)
 	if n, err := unix.Getxattr(path, "user.note", note); err != nil || string(note[:n]) != "mine" {
 		t.Errorf("%s has the note %q (%v)", path, note, err)
+	}
+}
+
+// TestIntegrationAddInterrupted stops it while the image is copied, where nothing can be
+// shared. It must be told of the copy, which must end soon.
+func TestIntegrationAddInterrupted(t *testing.T) {
+	path := filepath.Join(testfs.Tmpfs(t, "size=1g"), "disk.img")
+	testfs.Run(t, "cp", "--sparse=always", build(t, nil), path)
+	before, err := os.Stat(path)
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	fill, told := fillOptions(t, "2.0"), 0
+	fill.Progress = func(step string, done, total int64) {
+		if step != "copy" || total != before.Size() && done > 0 {
+			t.Errorf("it came to %s, %d of %d", step, done, total)
+		}
+		if told++; done > 0 {
+			cancel()
+		}
+	}
+	_, err = image.Add(ctx, path, open(t, tree(t, nil)), image.AddOptions{Fill: fill})
+	if !errors.Is(err, context.Canceled) || told != 2 {
+		t.Errorf("told %d times, and then %v", told, err)
+	}
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
+		t.Errorf("the image is another one (%v)", err)
+	}
+	if got := names(t, filepath.Dir(path)); got != "disk.img" {
+		t.Errorf("there are %s", got)
 	}
 }

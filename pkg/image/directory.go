@@ -129,7 +129,7 @@ func (p Plan) makePool(ctx context.Context, f *os.File, pool, member string) (in
 		return 0, &SpaceError{Size: extent.Size, Missing: grown - extent.Size, Err: unix.ENOSPC}
 	}
 	size = min((info.Size()+mib-1)/mib*mib, extent.Size)
-	return size, copyData(f, extent.Offset, made)
+	return size, copyData(ctx, f, extent.Offset, made, p.Fill.Progress)
 }
 
 // mkfsCompression is what mkfs.btrfs calls a compression.
