@@ -223,8 +223,12 @@ func (b *imageBuild) run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	if b.dryRun {
-		p.WriteText(w)
-		return nil
+		src, err := source.Open(b.usr)
+		if err != nil {
+			return err
+		}
+		src.Close()
+		return printBuild(w, p, b.json)
 	}
 	result, err := b.with(ctx, func(ctx context.Context, src *source.Source, show image.Progress) (
 		image.Result, error,

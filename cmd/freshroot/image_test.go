@@ -39,9 +39,12 @@ func smallOS(t *testing.T, version string) []string {
 }
 
 func TestImageBuildDryRun(t *testing.T) {
-	out, err := run(t, "image", "build", "-n", "--usr", "/none", "--vendor", "org.example.os",
+	args := []string{
+		"image", "build", "-n", "--usr", t.TempDir(), "--vendor", "org.example.os",
 		"--version", "1.0", "--arch", "amd64", "-o", "disk.img", "--seed", "x", "--size", "2G", "--root", "kiosk",
-		"--tries", "3", "--uki")
+		"--tries", "3", "--uki",
+	}
+	out, err := run(t, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +55,17 @@ func TestImageBuildDryRun(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("the plan lacks %q:\n%s", want, out)
 		}
+	}
+	var p buildPlan
+	out, err = run(t, with(args, "--json")...)
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &p)); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if p.Usr != "usr:org.example.os:x86-64:1.0+3" || p.Size != 2<<30 || len(p.Partitions) != 2 || p.Bootloader != "uki" {
+		t.Errorf("the plan is %+v", p)
+	}
+	if out, err = run(t, with(args, "--usr", "/none")...); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without a source: %v\n%s", err, out)
 	}
 }
 

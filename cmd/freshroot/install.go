@@ -81,10 +81,6 @@ func (o *installOptions) run(ctx context.Context, in io.Reader, w io.Writer, pat
 		said = io.Discard
 	}
 	describeContents(said, t.contents)
-	if o.dryRun {
-		t.plan.WriteText(said)
-		return nil
-	}
 	line := newProgressLine(os.Stderr)
 	t.plan.Fill.Progress = line.update
 	// All that can be known is found out before anything is lost.
@@ -93,6 +89,9 @@ func (o *installOptions) run(ctx context.Context, in io.Reader, w io.Writer, pat
 		return err
 	}
 	defer done()
+	if o.dryRun {
+		return t.print(w, o.json)
+	}
 	if err := o.allow(in, said, t.contents); err != nil {
 		return fmt.Errorf("install to %s: %w", path, err)
 	}
@@ -130,6 +129,20 @@ func (o *installOptions) open(path string) (t target, err error) {
 		t.disk.Close()
 	}
 	return t, err
+}
+
+// installPlan is what would be done, for programs.
+type installPlan struct {
+	buildPlan
+	Disk device.Contents `json:"disk"` // as it is
+}
+
+// print tells what would be made of the disk, of which the contents were described.
+func (t target) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, installPlan{describeBuild(t.plan), t.contents})
+	}
+	return printBuild(w, t.plan, false)
 }
 
 // install does it, until somebody interrupts it.

@@ -198,6 +198,31 @@ func TestIntegrationLeft(t *testing.T) {
 	}
 }
 
+// TestInstallDryRun tells what would be made of a disk, or what keeps it from being done, and
+// changes nothing.
+func TestInstallDryRun(t *testing.T) {
+	tree, args := installArgs(t)
+	disk := loopDisk(t, 300)
+	testfs.Run(t, "mkfs.btrfs", "-q", disk)
+	args = with(args, "--dry-run", "--usr", tree)
+	out, err := run(t, with(args, disk)...)
+	if err != nil || !strings.Contains(out, ": btrfs\n") || !strings.Contains(out, "output     "+disk+" (raw), 300 MiB\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, err = run(t, with(args, "--json", disk)...)
+	var got installPlan
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &got)); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got.Output != disk || got.Size != 300<<20 || len(got.Partitions) != 2 || !slices.Equal(got.Disk.Signatures, []string{"btrfs"}) {
+		t.Errorf("the plan is %+v", got)
+	}
+	if out, err := run(t, with(args, "--usr", "/none", disk)...); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without a source: %v\n%s", err, out)
+	}
+	testfs.Run(t, "btrfs", "check", disk)
+}
+
 // TestInstallRefuses must not change a byte.
 func TestInstallRefuses(t *testing.T) {
 	tree, args := installArgs(t)
