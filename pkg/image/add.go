@@ -26,8 +26,8 @@ type AddOptions struct {
 
 // Add puts one more OS or version into an image, and makes its boot partition match. The
 // image is replaced by a changed copy: it is what it was, or complete.
-func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (Result, error) {
-	result := Result{Output: path}
+func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (result Result, err error) {
+	result.Output = path
 	if err := o.Boot.canFill(); err != nil {
 		return result, err
 	}
@@ -39,6 +39,7 @@ func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (Re
 		return result, err
 	}
 	defer copied.discard()
+	defer func() { err = copied.explain(err) }()
 	i, err := openAs(copied.File, path)
 	if err != nil {
 		return result, err
@@ -171,8 +172,9 @@ func duplicate(ctx context.Context, path string, progress Progress) (*output, er
 		err = errors.Join(to.resize(info.Size()), copyData(ctx, to.File, 0, from, progress))
 	}
 	if err != nil {
+		err = to.explain(fmt.Errorf("copy %s: %w", path, err))
 		to.discard()
-		return nil, fmt.Errorf("copy %s: %w", path, err)
+		return nil, err
 	}
 	return to, nil
 }

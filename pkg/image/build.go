@@ -35,8 +35,8 @@ func Build(ctx context.Context, src *source.Source, p Plan) (Result, error) {
 // returns the size that the pool has then.
 func (p Plan) build(ctx context.Context, src *source.Source,
 	fill func(f *os.File, r *Result) (int64, error),
-) (Result, error) {
-	result := Result{Output: p.Output}
+) (result Result, err error) {
+	result.Output = p.Output
 	if err := p.canBuild(ctx, src); err != nil {
 		return result, err
 	}
@@ -45,6 +45,7 @@ func (p Plan) build(ctx context.Context, src *source.Source,
 		return result, err
 	}
 	defer raw.discard()
+	defer func() { err = raw.explain(err) }()
 	if err := raw.resize(p.Layout.Size); err != nil {
 		return result, err
 	}
