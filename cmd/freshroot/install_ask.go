@@ -50,7 +50,7 @@ func (o *installOptions) allow(in io.Reader, w io.Writer, c device.Contents) err
 	fmt.Fprintf(w, "All that is on it will be lost. To go on, type its name (%s): ", printable(name))
 	answer, err := bufio.NewReader(io.LimitReader(in, 1<<10)).ReadString('\n')
 	answer = strings.TrimSpace(answer)
-	if err == nil && answer != name && answer != c.Device && answer != "yes" {
+	if err == nil && answer != name && answer != c.Device {
 		err = errors.New("not confirmed, nothing was changed")
 	}
 	return err

@@ -316,7 +316,7 @@ func TestInstallAsks(t *testing.T) {
 	master, terminal := newTerminal(t)
 	c := device.Contents{Part: device.Part{Device: "/dev/sdb"}}
 	for answer, want := range map[string]string{
-		"sdb": "", "/dev/sdb": "", "yes": "", "": "not confirmed", "y": "not confirmed", "sda": "not confirmed",
+		"sdb": "", "/dev/sdb": "", "yes": "not confirmed", "": "not confirmed", "y": "not confirmed", "sda": "not confirmed",
 		"\x04": "EOF",
 	} {
 		if answer != "\x04" { // which ends the input without a line
