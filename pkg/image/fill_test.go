@@ -124,6 +124,10 @@ func TestIntegrationFillRefuses(t *testing.T) {
 			must(t, os.WriteFile(o.Tool, []byte(arm), 0o755))
 		}, want: []string{`is for "arm64", the image for "x86-64"`, "--no-tool"}},
 		"no initramfs": {edit: func(o *image.FillOptions, _ string) { o.Initramfs = "/gone" }, want: []string{"build initramfs: open"}},
+		"no module": {edit: func(o *image.FillOptions, tree string) {
+			o.Initramfs, o.Init = "", filepath.Join(tree, "usr/sbin/init")
+			o.Modules.Required = []string{"nonexistent"}
+		}, want: []string{"build initramfs: modules in usr/lib/modules/" + release + ": "}},
 		"no kernel there": {edit: func(o *image.FillOptions, tree string) { o.KernelFrom = filepath.Join(tree, "home") },
 			want: []string{"add kernel: no modules below"}},
 	} {

@@ -157,7 +157,7 @@ func (s *stage) initramfs(ctx context.Context, dir, release string) (*os.File, e
 		Compression: archive.Zstd, Time: o.Factory.Epoch,
 	})
 	if err != nil {
-		return nil, err
+		return nil, known(err, self(modules), dir, self(s.dir)+"/", "")
 	}
 	return os.Open(output)
 }
