@@ -237,7 +237,7 @@ func (b *imageBuild) run(ctx context.Context, w io.Writer) error {
 		return b.builderFlags.build(ctx, os.Stderr, src, p)
 	})
 	if err != nil {
-		return adviseSize(err)
+		return adviseESP(adviseSize(err), "give a larger --esp-size")
 	}
 	return printResult(w, result, b.json)
 }

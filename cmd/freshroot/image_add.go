@@ -45,7 +45,7 @@ Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 				return image.Add(ctx, args[0], src, o)
 			})
 			if err != nil {
-				return adviseSize(err)
+				return adviseESP(adviseSize(err), newImage)
 			}
 			return printResult(c.OutOrStdout(), result, asJSON)
 		},
@@ -78,6 +78,18 @@ func (f addFlags) options(fill *fillFlags, boot *bootFlags) (o image.AddOptions,
 	}
 	o.Compress = f.compress
 	return o, needsRoot("changing an image")
+}
+
+// newImage is what is left to do about an EFI system partition that has others behind it.
+const newImage = "it cannot grow: build an image with a larger --esp-size (freshroot image build), " +
+	"and add versions to that"
+
+// adviseESP says what to do about an EFI system partition that is too small.
+func adviseESP(err error, advice string) error {
+	if space := (*image.BootSpaceError)(nil); errors.As(err, &space) {
+		return fmt.Errorf("%w: %s", err, advice)
+	}
+	return err
 }
 
 // adviseSize says what to do about an image that is too small.

@@ -114,6 +114,32 @@ func TestIntegrationImage(t *testing.T) {
 	inspectAndVerify(t, path)
 }
 
+// TestIntegrationImageESP has a kernel that the EFI system partition has no room for.
+func TestIntegrationImageESP(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk.img")
+	args := []string{"--esp-size", "40M", "-o", path}
+	small, large := smallOS(t, "1.0"), smallOS(t, "1.1")
+	if err := os.Truncate(filepath.Join(large[1], "usr/lib/modules/6.1/vmlinuz"), 50<<20); err != nil {
+		t.Fatal(err)
+	}
+	const want = "need an EFI system partition of 52 MiB, 12 more than it has: "
+	out, err := run(t, with([]string{"image", "build"}, with(args, large...)...)...)
+	if err == nil || !strings.Contains(err.Error(), want+"give a larger --esp-size") {
+		t.Errorf("build: %v\n%s", err, out)
+	}
+	out, err = run(t, with([]string{"install", "--esp-size", "40M", "--yes", loopDisk(t, 400)}, large...)...)
+	if err == nil || !strings.Contains(err.Error(), want+"give a larger --esp-size; there is nothing") {
+		t.Errorf("install: %v\n%s", err, out)
+	}
+	if out, err := run(t, with([]string{"image", "build"}, with(args, small...)...)...); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err = run(t, with([]string{"image", "add", path}, large...)...)
+	if err == nil || !strings.Contains(err.Error(), want+newImage) {
+		t.Errorf("add: %v\n%s", err, out)
+	}
+}
+
 func inspectAndVerify(t *testing.T, path string) {
 	t.Helper()
 	out, err := run(t, "image", "inspect", "--json", "--sizes", path)

@@ -98,6 +98,7 @@ func (o *installOptions) run(ctx context.Context, in io.Reader, w io.Writer, pat
 	result, err := t.install(ctx, content)
 	line.end()
 	if err != nil {
+		err = adviseESP(err, "give a larger --esp-size")
 		return fmt.Errorf("install to %s: %w; %s", path, err, left(t.disk))
 	}
 	return o.finish(w, t, result)

@@ -144,8 +144,7 @@ func (b bootPartition) check(tree string) error {
 	// The two tables of a FAT32 with clusters of 4 KiB take a five-hundredth.
 	need += need/500 + mib
 	if size := b.extent.Size; need > size {
-		return fmt.Errorf("kernels and initramfs need an EFI system partition of %d MiB, "+
-			"%d more than it has", need/mib+1, (need-size)/mib+1)
+		return &BootSpaceError{Size: size, Need: need}
 	}
 	return nil
 }

@@ -30,6 +30,17 @@ func (e *SpaceError) Error() string {
 // Unwrap returns the cause, which is ENOSPC.
 func (e *SpaceError) Unwrap() error { return e.Err }
 
+// BootSpaceError says that an EFI system partition is too small for what boots.
+type BootSpaceError struct {
+	Size, Need int64 // bytes: what it has, and what it has to have
+}
+
+// Error says how large it has to be.
+func (e *BootSpaceError) Error() string {
+	return fmt.Sprintf("kernels and initramfs need an EFI system partition of %d MiB, %d more than it has",
+		e.Need/mib+1, (e.Need-e.Size)/mib+1)
+}
+
 // noSpace makes an ENOSPC a *SpaceError, if it is the pool that is full.
 func (s *stage) noSpace(err error, missing int64) error {
 	if s.plain {
