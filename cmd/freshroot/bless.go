@@ -31,6 +31,8 @@ With --give-back the version is not blessed, but gets the try of this boot back:
 machine was shut down in order before the boot could be judged. Until it is blessed, a
 version gets back three tries at most.
 
+A version that was marked bad in this boot is not blessed.
+
 If the boot loader has counted this boot, by its entry's name, the entry loses its
 counter as well, as by systemd-bless-boot.
 
@@ -67,6 +69,9 @@ func (b bootRecord) bless(w io.Writer, purgeAfter int) error {
 		if err != nil {
 			return err
 		}
+		if b.markedBad(entry) {
+			return fmt.Errorf("bless %q: it was marked bad in this boot", entry)
+		}
 		now, err := pool.Bless(dir, entry)
 		if err != nil {
 			return err
@@ -74,6 +79,14 @@ func (b bootRecord) bless(w io.Writer, purgeAfter int) error {
 		err = errors.Join(tellName(w, entry, now), b.blessEntries(w, now))
 		return errors.Join(err, b.purgeOld(w, dir, purgeAfter))
 	})
+}
+
+// markedBad says whether the version that runs was marked bad since it was booted, by the
+// name that it has now. One that was bad before, and booted for lack of a better one, has
+// the name that it was booted by.
+func (b bootRecord) markedBad(entry string) bool {
+	m, err := subvol.Parse(entry)
+	return err == nil && m.Tries.Bad() && entry != b.Usr
 }
 
 // blessEntries takes the counter off the boot loader's entries, if it counts.
@@ -163,8 +176,8 @@ func markBadCommand() *cobra.Command {
 		Use:   "mark-bad [flags] VERSION",
 		Short: "Spend all tries of a version, so that another one is booted",
 		Long: `Spend all tries of a version of the pool that this machine runs from, and those of
-its boot loader entry. It is booted again only if nothing better is left, or when it
-is blessed. VERSION is what freshroot.usr= takes: 1.2, org.example.os:1.2 or a full
+its boot loader entry. It is booted again only if nothing better is left, and can be
+blessed then. VERSION is what freshroot.usr= takes: 1.2, org.example.os:1.2 or a full
 name.
 
 Exit status: 0 if it is bad now, 1 if it could not be done, 2 for wrong usage.`,
@@ -194,7 +207,7 @@ func (b bootRecord) markBad(w io.Writer, name string) error {
 		if err != nil {
 			return err
 		}
-		now, err := pool.MarkBad(dir, entry)
+		now, err := pool.MarkBad(dir, entry, b.Usr)
 		if err != nil {
 			return err
 		}

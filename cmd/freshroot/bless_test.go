@@ -167,6 +167,41 @@ func TestIntegrationMarkBad(t *testing.T) {
 	}
 }
 
+// TestIntegrationMarkedBad marks the version that runs, which neither the service that
+// blesses nor an orderly shutdown undoes. The next boot may bless it.
+func TestIntegrationMarkedBad(t *testing.T) {
+	for booted, want := range map[string]string{
+		v + "2+0-1": v + "2+0-2", v + "2+1-1": v + "2+0-1", v + "2": v + "2+0",
+	} {
+		b := runningFrom(t, volatile.No, booted, booted, v+"1")
+		var out strings.Builder
+		if err := b.markBad(&out, "2"); err != nil {
+			t.Fatal(err)
+		}
+		err := b.bless(&out, 3)
+		if err == nil || !strings.Contains(err.Error(), "it was marked bad in this boot") {
+			t.Errorf("%s: bless: error %v", booted, err)
+		}
+		if err := b.giveBack(&out); err != nil {
+			t.Error(err)
+		}
+		said := booted + " is " + want + " now\n" + want + " stays as it is\n"
+		if diff := cmp.Diff(said, out.String()); diff != "" {
+			t.Errorf("%s: (-want +got):\n%s", booted, diff)
+		}
+		if diff := cmp.Diff([]string{v + "1", want}, members(t, b)); diff != "" {
+			t.Errorf("%s: (-want +got):\n%s", booted, diff)
+		}
+		b.Usr, b.CountedBy, b.Degraded = want, "", true
+		if err := b.bless(&out, 3); err != nil {
+			t.Errorf("%s: bless in the next boot: %v", booted, err)
+		}
+		if diff := cmp.Diff([]string{v + "1", v + "2"}, members(t, b)); diff != "" {
+			t.Errorf("%s: blessed in the next boot (-want +got):\n%s", booted, diff)
+		}
+	}
+}
+
 // TestBlessElsewhere is for machines that were booted in another way.
 func TestBlessElsewhere(t *testing.T) {
 	if _, err := os.Stat(bootFile); err == nil {

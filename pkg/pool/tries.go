@@ -36,9 +36,16 @@ func Bless(pool *os.File, entry string) (string, error) {
 	return recount(pool, entry, func(subvol.Tries) subvol.Tries { return subvol.Tries{} })
 }
 
-// MarkBad spends all tries of a version, blessed or not. It returns its new name.
-func MarkBad(pool *os.File, entry string) (string, error) {
-	return recount(pool, entry, subvol.Tries.Spent)
+// MarkBad spends all tries of a version, blessed or not. It returns its new name. The
+// name that this boot has booted changes in any case: by that, who blesses or gives back
+// can tell the last try, which has none left either, from one that was marked bad.
+func MarkBad(pool *os.File, entry, booted string) (string, error) {
+	return recount(pool, entry, func(t subvol.Tries) subvol.Tries {
+		if entry == booted && t.Bad() {
+			return t.Failed()
+		}
+		return t.Spent()
+	})
 }
 
 // maxGivenBack is how many tries a version gets back until it is blessed: one that

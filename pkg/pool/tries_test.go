@@ -52,6 +52,9 @@ func versions(t *testing.T, top *os.File) (list []string) {
 
 func TestIntegrationTries(t *testing.T) {
 	top := newVersions(t, "1", "2+2-1", "3+3")
+	markBad := func(top *os.File, entry string) (string, error) {
+		return pool.MarkBad(top, entry, v+"1")
+	}
 	for _, step := range []struct {
 		what string
 		do   func(*os.File, string) (string, error)
@@ -60,9 +63,9 @@ func TestIntegrationTries(t *testing.T) {
 	}{
 		{"bless", pool.Bless, "2+2-1", []string{"1", "2", "3+3"}},
 		{"bless again", pool.Bless, "2", []string{"1", "2", "3+3"}},
-		{"mark bad", pool.MarkBad, "2", []string{"1", "2+0", "3+3"}},
-		{"mark bad again", pool.MarkBad, "2+0", []string{"1", "2+0", "3+3"}},
-		{"mark a counted one bad", pool.MarkBad, "3+3", []string{"1", "2+0", "3+0"}},
+		{"mark bad", markBad, "2", []string{"1", "2+0", "3+3"}},
+		{"mark bad again", markBad, "2+0", []string{"1", "2+0", "3+3"}},
+		{"mark a counted one bad", markBad, "3+3", []string{"1", "2+0", "3+0"}},
 		{"nothing to give back", pool.GiveBack, "3+0", []string{"1", "2+0", "3+0"}},
 		{"nor to a blessed one", pool.GiveBack, "1", []string{"1", "2+0", "3+0"}},
 	} {
@@ -73,6 +76,22 @@ func TestIntegrationTries(t *testing.T) {
 		}
 		if !slices.Contains(got, strings.TrimPrefix(now, v)) {
 			t.Errorf("%s: says it is %q now", step.what, now)
+		}
+	}
+}
+
+// TestIntegrationMarkBadBooted marks what runs: it has another name then, also if its last
+// try is the one that is under way.
+func TestIntegrationMarkBadBooted(t *testing.T) {
+	for booted, want := range map[string]string{
+		"1+0-1": "1+0-2", "1+0": "1+0-1", "1+1-1": "1+0-1", "1": "1+0",
+	} {
+		top := newVersions(t, booted)
+		for range 2 { // the second time it has the name already
+			now, err := pool.MarkBad(top, v+versions(t, top)[0], v+booted)
+			if diff := cmp.Diff(v+want, now); diff != "" || err != nil {
+				t.Errorf("%s: error %v (-want +got):\n%s", booted, err, diff)
+			}
 		}
 	}
 }

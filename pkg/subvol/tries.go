@@ -86,6 +86,11 @@ func (t Tries) Back() Tries {
 // Spent returns the counter with no try left.
 func (t Tries) Spent() Tries { return Tries{Counted: true, Done: t.Done} }
 
+// Failed returns the counter with no try left and one more made.
+func (t Tries) Failed() Tries {
+	return Tries{Counted: true, Done: min(t.Done+1, maxCount)}
+}
+
 // Recount returns the name of a golden master with another counter. The rest stays as
 // it is spelled. It refuses a name that would then say something else: without its
 // counter, "1+2+3" would be version 1 with two tries.

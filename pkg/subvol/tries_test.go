@@ -11,17 +11,17 @@ import (
 // TestTriesAfter goes from each counter to the ones that may follow it.
 func TestTriesAfter(t *testing.T) {
 	const v = "usr:v:x86_64:1" // spelled in another way, which stays
-	for name, want := range map[string]struct{ next, back, spent string }{
-		v + "+3":                         {v + "+2-1", v + "+3", v + "+0"},
-		v + "+2-1":                       {v + "+1-2", v + "+3", v + "+0-1"},
-		v + "+1-2":                       {v + "+0-3", v + "+2-1", v + "+0-2"},
-		v + "+0-3":                       {v + "+0-3", v + "+1-2", v + "+0-3"},
-		v + "+0":                         {v + "+0", v + "+0", v + "+0"},
-		v:                                {v, v, v + "+0"},
-		v + "+git+03-01":                 {v + "+git+2-2", v + "+git+4", v + "+git+0-1"},
-		v + "+1-2147483647":              {v + "+0-2147483647", v + "+2-2147483646", v + "+0-2147483647"},
-		v + "+2147483647-1":              {v + "+2147483646-2", v + "+2147483647", v + "+0-1"},
-		"usr:v:x86-64:1~rc^x+2147483647": {"usr:v:x86-64:1~rc^x+2147483646-1", "usr:v:x86-64:1~rc^x+2147483647", "usr:v:x86-64:1~rc^x+0"},
+	for name, want := range map[string]struct{ next, back, spent, failed string }{
+		v + "+3":                         {v + "+2-1", v + "+3", v + "+0", v + "+0-1"},
+		v + "+2-1":                       {v + "+1-2", v + "+3", v + "+0-1", v + "+0-2"},
+		v + "+1-2":                       {v + "+0-3", v + "+2-1", v + "+0-2", v + "+0-3"},
+		v + "+0-3":                       {v + "+0-3", v + "+1-2", v + "+0-3", v + "+0-4"},
+		v + "+0":                         {v + "+0", v + "+0", v + "+0", v + "+0-1"},
+		v:                                {v, v, v + "+0", v + "+0-1"},
+		v + "+git+03-01":                 {v + "+git+2-2", v + "+git+4", v + "+git+0-1", v + "+git+0-2"},
+		v + "+1-2147483647":              {v + "+0-2147483647", v + "+2-2147483646", v + "+0-2147483647", v + "+0-2147483647"},
+		v + "+2147483647-1":              {v + "+2147483646-2", v + "+2147483647", v + "+0-1", v + "+0-2"},
+		"usr:v:x86-64:1~rc^x+2147483647": {"usr:v:x86-64:1~rc^x+2147483646-1", "usr:v:x86-64:1~rc^x+2147483647", "usr:v:x86-64:1~rc^x+0", "usr:v:x86-64:1~rc^x+0-1"},
 	} {
 		m, err := subvol.Parse(name)
 		if err != nil {
@@ -34,6 +34,7 @@ func TestTriesAfter(t *testing.T) {
 			{"next", want.next, m.Tries.Next()},
 			{"back", want.back, m.Tries.Back()},
 			{"spent", want.spent, m.Tries.Spent()},
+			{"failed", want.failed, m.Tries.Failed()},
 		} {
 			got, err := subvol.Recount(name, c.tries)
 			if diff := cmp.Diff(c.want, got); diff != "" || err != nil {
