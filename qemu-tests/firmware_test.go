@@ -20,7 +20,7 @@ const bootLoader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 // systemd-boot, which leaves word from which disk.
 func TestIntegrationFirmware(t *testing.T) {
 	t.Parallel()
-	m := firmwareMachine(t, "one", "volatile=yes", guest.Pool(master(t, "1.0", nil)))
+	m := firmwareMachine(t, "one", "panic=1 volatile=yes", guest.Pool(master(t, "1.0", nil)))
 	m.Disks = slices.Insert(m.Disks, 0, disk(t, pool(guest.Pool(master(t, "2.0", nil)))))
 	r := m.boot("") // the loader has the command line
 	got := []string{r.boot.Usr, r.boot.Pool.Device}
@@ -32,6 +32,18 @@ func TestIntegrationFirmware(t *testing.T) {
 	}
 	if r.Mount("/sys/firmware/efi/efivars") != nil {
 		t.Error("the firmware's variables are left mounted")
+	}
+}
+
+// TestIntegrationLoaderPanic asks what the kernel does when it panics, where the boot loader
+// has counted: it reboots by itself, as where the init counts.
+func TestIntegrationLoaderPanic(t *testing.T) {
+	t.Parallel()
+	m := firmwareMachine(t, "one+3", "freshroot.usr=1.0 volatile=yes "+
+		guest.RunArg("cat /proc/sys/kernel/panic"), guest.Pool(master(t, "1.0+3", nil)))
+	r := m.boot("")
+	if r.boot.CountedBy != "boot loader" || r.RunOutput != "10\n" {
+		t.Errorf("counted by %q; seconds until a panic reboots: %q", r.boot.CountedBy, r.RunOutput)
 	}
 }
 
@@ -79,7 +91,7 @@ func skipUnless(t *testing.T, err error) {
 
 // populateESP puts what the firmware is to boot where it looks for it.
 func populateESP(t *testing.T, root, entry, options string) error {
-	text := "linux /linux\ninitrd /initramfs\noptions console=ttyS0 panic=1 " + options + "\n"
+	text := "linux /linux\ninitrd /initramfs\noptions console=ttyS0 " + options + "\n"
 	return errors.Join(
 		os.MkdirAll(filepath.Join(root, "EFI/BOOT"), 0o755),
 		os.MkdirAll(filepath.Join(root, "loader/entries"), 0o755),
