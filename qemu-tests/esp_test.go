@@ -143,8 +143,7 @@ func TestIntegrationImageFallback(t *testing.T) {
 func TestIntegrationEntries(t *testing.T) {
 	t.Parallel()
 	script := strings.Join([]string{
-		"for m in fat vfat nls_cp437 nls_ascii nls_iso8859-1; do insmod /usr/lib/guest/$m.ko; done",
-		"export NO_COLOR=1", "freshroot bless", "freshroot mark-bad 1.0",
+		insertFAT, "export NO_COLOR=1", "freshroot bless", "freshroot mark-bad 1.0",
 		"freshroot esp sync", "freshroot esp list",
 	}, "; ")
 	m := syncedMachine(t, esp.Entries, "volatile=yes "+guest.RunArg(script),
@@ -166,6 +165,35 @@ func TestIntegrationEntries(t *testing.T) {
 	wantEntries(t, m, "loader/entries", vendor+"-1.0+0.conf", vendor+"-2.0.conf")
 	wantVersions(t, m, "1.0+0", "2.0")
 }
+
+// TestIntegrationEntryGiveBack leaves the counting to systemd-boot, and gives the try back
+// from within the guest: once for each time that the entry was counted, and three times at
+// most.
+func TestIntegrationEntryGiveBack(t *testing.T) {
+	t.Parallel()
+	const counted = vendor + "-2.0+2-1.conf"
+	script := strings.Join([]string{
+		insertFAT, "export NO_COLOR=1", "mount -t vfat /dev/vda2 /mnt", "cd /mnt/loader/entries",
+		"freshroot bless --give-back", "freshroot bless --give-back",
+		"for i in 1 2 3; do mv *2.0+3.conf " + counted + "; freshroot bless --give-back; done",
+		"cd /; umount /mnt",
+	}, "; ")
+	m := syncedMachine(t, esp.Entries, "volatile=yes "+guest.RunArg(script),
+		withKernel(t, "2.0+3"), withKernel(t, "1.0"))
+	r := m.boot("")
+	const back = "renamed loader/entries/" + counted + " to loader/entries/" + vendor + "-2.0+3.conf\n"
+	want := back + usr + "2.0+3 stays as it is\n" + back + back +
+		`freshroot bless: change the boot loader's entry: give "` + usr + `2.0+3" a try back: ` +
+		"3 tries were given back already\n"
+	if diff := cmp.Diff(want, r.RunOutput); diff != "" {
+		t.Errorf("what the tool says (-want +got):\n%s", diff)
+	}
+	wantEntries(t, m, "loader/entries", vendor+"-1.0.conf", counted)
+	wantVersions(t, m, "1.0", "2.0+3")
+}
+
+// insertFAT loads the modules of withKernel.
+const insertFAT = "for m in fat vfat nls_cp437 nls_ascii nls_iso8859-1; do insmod /usr/lib/guest/$m.ko; done"
 
 // withKernel is a golden master with the tool, its kernel, and the modules of FAT.
 func withKernel(t *testing.T, version string) guest.Member {

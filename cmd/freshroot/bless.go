@@ -34,7 +34,7 @@ version gets back three tries at most.
 A version that was marked bad in this boot is not blessed.
 
 If the boot loader has counted this boot, by its entry's name, the entry loses its
-counter as well, as by systemd-bless-boot.
+counter as well, as by systemd-bless-boot, or gets the try back.
 
 With volatile=no and volatile=state, each old state of the instance that has seen three
 such boots is deleted from the trash; --purge-after says how many it shall see.
@@ -91,11 +91,16 @@ func (b bootRecord) markedBad(entry string) bool {
 
 // blessEntries takes the counter off the boot loader's entries, if it counts.
 func (b bootRecord) blessEntries(w io.Writer, usr string) error {
-	if b.CountedBy != volatile.CountedByLoader && !device.LoaderCounts(efivars) {
+	if !b.loaderCounts() {
 		return nil
 	}
 	none := func(subvol.Tries) subvol.Tries { return subvol.Tries{} }
 	return b.recountEntries(w, usr, none)
+}
+
+// loaderCounts says whether the boot loader counts the tries of its entry.
+func (b bootRecord) loaderCounts() bool {
+	return b.CountedBy == volatile.CountedByLoader || device.LoaderCounts(efivars)
 }
 
 // purgeOld deletes what has seen enough good boots of the instance. A boot that did not
@@ -113,28 +118,6 @@ func (b bootRecord) purgeOld(w io.Writer, dir *os.File, after int) error {
 		return fmt.Errorf("purge trash: %w", err)
 	}
 	return tellDeleted(w, purged)
-}
-
-// giveBack gives the try of this boot back, if it still is what was counted.
-func (b bootRecord) giveBack(w io.Writer) error {
-	if b.CountedBy != volatile.CountedByInit {
-		_, err := fmt.Fprintf(w, "%s: this boot was not counted\n", b.Usr)
-		return err
-	}
-	return b.changePool(func(dir *os.File) error {
-		entry, err := b.entry(dir)
-		if err == nil && entry != b.Usr {
-			return tellName(w, entry, entry)
-		}
-		now := ""
-		if err == nil {
-			now, err = pool.GiveBack(dir, entry)
-		}
-		if err != nil {
-			return err
-		}
-		return tellName(w, entry, now)
-	})
 }
 
 func tellName(w io.Writer, before, now string) (err error) {

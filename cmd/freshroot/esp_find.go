@@ -112,17 +112,28 @@ func (b bootRecord) recountEntries(
 	if err != nil {
 		return err
 	}
-	err = withESP("", func(dir *os.File, s esp.State) error {
-		plan := s.Recount(m, change)
-		if err := plan.Apply(context.Background(), dir); err != nil {
-			return err
-		}
-		_, err := fmt.Fprint(w, strings.ReplaceAll(plan.String(), "rename ", "renamed "))
-		return err
+	err = changeEntries(w, func(s esp.State) (esp.Plan, error) {
+		return s.Recount(m, change), nil
 	})
 	if errors.Is(err, errNoESP) {
 		return nil
 	}
+	return err
+}
+
+// changeEntries gives boot loader entries the names that decide plans, and tells of it.
+func changeEntries(w io.Writer, decide func(s esp.State) (esp.Plan, error)) error {
+	err := withESP("", func(dir *os.File, s esp.State) error {
+		plan, err := decide(s)
+		if err == nil {
+			err = plan.Apply(context.Background(), dir)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprint(w, strings.ReplaceAll(plan.String(), "rename ", "renamed "))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("change the boot loader's entry: %w", err)
 	}

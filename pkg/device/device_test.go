@@ -191,15 +191,21 @@ func TestBootPartition(t *testing.T) {
 
 func TestLoaderCounts(t *testing.T) {
 	dir := t.TempDir()
-	if device.LoaderCounts(dir) {
-		t.Error("no variable, but it counts")
+	entry, err := device.CountedEntry(dir)
+	if device.LoaderCounts(dir) || entry != "" || err != nil {
+		t.Errorf("no variable, but it counts %q, %v", entry, err)
+	}
+	var raw []byte
+	for _, c := range "\x06\x00\\loader\\entries\\a-1+2-1.conf\x00" {
+		raw = append(raw, byte(c), 0)
 	}
 	name := dir + "/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-	if err := os.WriteFile(name, nil, 0o600); err != nil {
+	if err := os.WriteFile(name, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if !device.LoaderCounts(dir) {
-		t.Error("a variable, but it does not count")
+	entry, err = device.CountedEntry(dir)
+	if !device.LoaderCounts(dir) || entry != "loader/entries/a-1+2-1.conf" || err != nil {
+		t.Errorf("a variable, but it counts %q, %v", entry, err)
 	}
 }
 

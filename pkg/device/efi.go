@@ -22,7 +22,7 @@ const bootPartition = "LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
 func BootPartition(efivars string) (string, error) {
 	const longest = 256
 	raw, err := ReadVariable(efivars, bootPartition, longest)
-	return parsePartUUID(raw), err
+	return strings.ToLower(parseText(raw)), err
 }
 
 // immutable is FS_IMMUTABLE_FL of linux/fs.h.
@@ -89,17 +89,18 @@ func WriteVariable(efivars, name string, attributes uint32, value []byte) error 
 	return nil
 }
 
-// parsePartUUID decodes a variable: four bytes of attributes, and UTF-16.
-func parsePartUUID(raw []byte) string {
+// parseText decodes a variable: four bytes of attributes, and UTF-16.
+func parseText(raw []byte) string {
 	var units []uint16
 	for i := 4; i+1 < len(raw); i += 2 {
 		units = append(units, binary.LittleEndian.Uint16(raw[i:]))
 	}
-	return strings.ToLower(strings.TrimRight(string(utf16.Decode(units)), "\x00"))
+	return strings.TrimRight(string(utf16.Decode(units)), "\x00")
 }
 
 // bootCount is the variable by which systemd-boot says that it counts the tries of
-// the entry that it booted (systemd, Boot Loader Interface).
+// the entry that it booted: its path, with what is left after this try (systemd, Boot
+// Loader Interface).
 const bootCount = "LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 // LoaderCounts says whether the boot loader counts the tries of what it booted.
@@ -107,4 +108,13 @@ const bootCount = "LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 func LoaderCounts(efivars string) bool {
 	_, err := os.Stat(efivars + "/" + bootCount)
 	return err == nil
+}
+
+// CountedEntry returns the path of the entry whose try the boot loader has counted, from
+// the top of its partition and with slashes; "" if it counts none. efivars is as for
+// BootPartition.
+func CountedEntry(efivars string) (string, error) {
+	const longest = 4096
+	raw, err := ReadVariable(efivars, bootCount, longest)
+	return strings.TrimPrefix(strings.ReplaceAll(parseText(raw), `\`, "/"), "/"), err
 }

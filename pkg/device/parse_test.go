@@ -56,15 +56,15 @@ func TestIsDisk(t *testing.T) {
 	}
 }
 
-func TestParsePartUUID(t *testing.T) {
+func TestParseText(t *testing.T) {
 	for raw, want := range map[string]string{
-		"\x06\x00\x00\x00A\x00b\x00-\x001\x00\x00\x00": "ab-1",
-		"\x06\x00\x00\x00A\x00b":                       "a",
+		"\x06\x00\x00\x00A\x00b\x00-\x001\x00\x00\x00": "Ab-1",
+		"\x06\x00\x00\x00A\x00b":                       "A",
 		"":                                             "",
 		"\x06\x00":                                     "",
 	} {
-		if got := parsePartUUID([]byte(raw)); got != want {
-			t.Errorf("parsePartUUID(%q) = %q, want %q", raw, got, want)
+		if got := parseText([]byte(raw)); got != want {
+			t.Errorf("parseText(%q) = %q, want %q", raw, got, want)
 		}
 	}
 }

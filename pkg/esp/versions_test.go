@@ -53,3 +53,31 @@ func TestRecount(t *testing.T) {
 		apply(t, dir, plan) // somebody else was faster
 	}
 }
+
+// TestGiveBack gives a try back to the entry that was counted, but not to one that had no
+// try left when it was booted.
+func TestGiveBack(t *testing.T) {
+	const entry = "loader/entries/org.example.os-"
+	for _, c := range []struct{ pool, there, counted, want string }{
+		{"1.0+3", "1.0+2-1", "1.0+2-1", "1.0+2-1.conf to 1.0+3.conf"},
+		{"1.0+3", "1.0+0-3", "1.0+0-3", "1.0+0-3.conf to 1.0+1-2.conf"},
+		{"1.0+1-2", "1.0+0-3", "1.0+0-3", "1.0+0-3.conf to 1.0+1-2.conf"},
+		{"1.0+3", "1.0+0-4", "1.0+0-4", ""},
+		{"1.0", "1.0+1-2", "1.0+1-2", "1.0+1-2.conf to 1.0+2-1.conf"},
+		{"1.0", "1.0+0-3", "1.0+0-3", ""},     // it may have had none before
+		{"1.0+3", "1.0+3", "1.0+2-1", ""},     // given back already
+		{"1.0+3", "1.0+2-1", "1.1+2-1", ""},   // another one was booted
+		{"1.0+3", "1.0", "1.0+2-1", ""},       // blessed
+		{"1.1+3", "1.0+2-1", "1.0+2-1", ""},   // another version runs
+		{"1.0+3", "1.0+2-1", "elsewhere", ""}, // of another loader
+	} {
+		root := t.TempDir()
+		sync(t, root, versions(t, "1.0"), config())
+		rename(t, root, entry+"1.0.conf", entry+c.there+".conf")
+		plan := look(t, root).GiveBack(usr(t, c.pool), entry+c.counted+".conf")
+		got := strings.TrimPrefix(strings.TrimSpace(plan.String()), "rename ")
+		if got = strings.ReplaceAll(got, entry, ""); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}

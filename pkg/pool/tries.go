@@ -62,10 +62,23 @@ func GiveBack(pool *os.File, entry string) (string, error) {
 		return entry, err
 	}
 	// Noted first: should power go now, one try too few is given back.
-	if err := note(pool, entry, blessed(m)); err != nil {
-		return "", fmt.Errorf("give %q a try back: %w", entry, err)
+	if err := NoteGivenBack(pool, entry); err != nil {
+		return "", err
 	}
 	return recount(pool, entry, subvol.Tries.Back)
+}
+
+// NoteGivenBack notes that a version is about to get a try back, by whoever counts. The
+// error is [ErrGivenBack] if it must not.
+func NoteGivenBack(pool *os.File, entry string) error {
+	m, err := subvol.Parse(entry)
+	if err == nil {
+		err = note(pool, entry, blessed(m))
+	}
+	if err != nil {
+		return fmt.Errorf("give %q a try back: %w", entry, err)
+	}
+	return nil
 }
 
 // recount changes the counter of a member. A name that stays is no error.
