@@ -62,8 +62,16 @@ usage.`,
 	return c
 }
 
-// bless takes the counter off the version that runs, and deletes old states.
+// bless takes the counter off the version that runs, and deletes old states. A pool in
+// which nothing is to be done is not opened for writing, which alone would change it.
 func (b bootRecord) bless(w io.Writer, purgeAfter int) error {
+	entry, done, err := b.isBlessed()
+	if err != nil {
+		return err
+	}
+	if done && !b.purges() {
+		return errors.Join(tellName(w, entry, entry), b.blessEntries(w, entry))
+	}
 	return b.changePool(func(dir *os.File) error {
 		entry, err := b.entry(dir)
 		if err != nil {
@@ -79,6 +87,18 @@ func (b bootRecord) bless(w io.Writer, purgeAfter int) error {
 		err = errors.Join(tellName(w, entry, now), b.blessEntries(w, now))
 		return errors.Join(err, b.purgeOld(w, dir, purgeAfter))
 	})
+}
+
+// isBlessed looks whether the version that runs, entry, is blessed already.
+func (b bootRecord) isBlessed() (entry string, is bool, err error) {
+	err = b.readPool(func(dir *os.File) error {
+		if entry, err = b.entry(dir); err != nil {
+			return err
+		}
+		is, err = pool.IsBlessed(dir, entry)
+		return err
+	})
+	return entry, is, err
 }
 
 // markedBad says whether the version that runs was marked bad since it was booted, by the
@@ -103,10 +123,15 @@ func (b bootRecord) loaderCounts() bool {
 	return b.CountedBy == volatile.CountedByLoader || device.LoaderCounts(efivars)
 }
 
-// purgeOld deletes what has seen enough good boots of the instance. A boot that did not
-// run on it says nothing about it.
+// purges says whether this boot is one that old states of the instance wait for. One that
+// did not run on it says nothing about it. Where it did, the pool is writable anyway.
+func (b bootRecord) purges() bool {
+	return b.Instance != "" && (b.Mode == volatile.No || b.Mode == volatile.State)
+}
+
+// purgeOld deletes what has seen enough good boots of the instance.
 func (b bootRecord) purgeOld(w io.Writer, dir *os.File, after int) error {
-	if b.Instance == "" || b.Mode != volatile.No && b.Mode != volatile.State {
+	if !b.purges() {
 		return nil
 	}
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

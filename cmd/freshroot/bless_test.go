@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,8 +26,14 @@ const v = "usr:org.example.os:x86-64:"
 // that the boot of a member would leave.
 func runningFrom(t *testing.T, mode volatile.Mode, usr string, members ...string) bootRecord {
 	t.Helper()
+	return runningImage(t, poolImage(t, members...), mode, usr)
+}
+
+// poolImage makes the image of a disk with a pool.
+func poolImage(t *testing.T, members ...string) (path string) {
+	t.Helper()
 	testfs.Root(t)
-	path := filepath.Join(t.TempDir(), "disk.img")
+	path = filepath.Join(t.TempDir(), "disk.img")
 	partition := image.Pool(func(top string) error {
 		for _, m := range members {
 			path := filepath.Join(top, m)
@@ -40,17 +47,23 @@ func runningFrom(t *testing.T, mode volatile.Mode, usr string, members ...string
 	if err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// runningImage does the rest of runningFrom. Options are those of losetup.
+func runningImage(t *testing.T, path string, mode volatile.Mode, usr string, options ...string) bootRecord {
+	t.Helper()
 	part := device.ReadDisk(path).Partitions[0]
-	loop := strings.TrimSpace(testfs.Run(t, "losetup", "--find", "--show",
-		"--offset", fmt.Sprint(part.Offset), path))
+	loop := strings.TrimSpace(testfs.Run(t, "losetup", append(options, "--find", "--show",
+		"--offset", fmt.Sprint(part.Offset), path)...))
 	t.Cleanup(func() { testfs.Run(t, "losetup", "--detach", loop) })
-	readOnly, options := volatile.PoolMount(volatile.Options{Mode: mode}, part.HasLog)
+	readOnly, data := volatile.PoolMount(volatile.Options{Mode: mode}, part.HasLog)
 	flags := uintptr(0)
 	if readOnly {
 		flags = unix.MS_RDONLY
 	}
 	dir := t.TempDir()
-	if err := unix.Mount(loop, dir, "btrfs", flags, options); err != nil {
+	if err := unix.Mount(loop, dir, "btrfs", flags, data); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -97,6 +110,91 @@ func TestIntegrationBless(t *testing.T) {
 			t.Errorf("%s: the pool is read-only afterwards: %v", mode, readOnly)
 		}
 	}
+}
+
+// TestIntegrationBlessWritesNothing blesses what is blessed, which changes not a byte, also
+// on a disk that cannot be written to, and if a log was not replayed. So do the others that
+// are called in each boot.
+func TestIntegrationBlessWritesNothing(t *testing.T) {
+	clean := poolImage(t, v+"2", v+"1")
+	for _, c := range []struct {
+		name    string
+		mode    volatile.Mode
+		booted  string
+		copied  func(*testing.T, string) string
+		options []string
+	}{
+		{"yes", volatile.Yes, v + "2", copyOf, nil},
+		{"overlay", volatile.Overlay, v + "2", copyOf, nil},
+		{"read-only", volatile.Yes, v + "2", copyOf, []string{"--read-only"}},
+		{"log left", volatile.Yes, v + "2", withLog, nil},
+		{"counted", volatile.Yes, v + "2+1-2", copyOf, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := c.copied(t, clean)
+			before := checksum(t, path)
+			b := runningImage(t, path, c.mode, c.booted, c.options...)
+			b.Tries = &tries{}
+			var out strings.Builder
+			err := b.bless(&out, 3)
+			b.Usr = v + "2+1-2"
+			err = errors.Join(err, b.giveBack(&out),
+				b.saveLog(func() ([]byte, error) { return nil, errors.New("was read") }))
+			want := strings.Repeat(v+"2 stays as it is\n", 2)
+			if diff := cmp.Diff(want, out.String()); diff != "" || err != nil {
+				t.Errorf("error %v (-want +got):\n%s", err, diff)
+			}
+			if err := unix.Syncfs(int(testfs.Open(t, b.Pool.Disk).Fd())); err != nil {
+				t.Fatal(err)
+			}
+			if checksum(t, path) != before {
+				t.Error("the disk has changed")
+			}
+		})
+	}
+}
+
+// TestIntegrationLogLeft changes a pool whose log was not replayed: it cannot be done, and
+// what to do is said.
+func TestIntegrationLogLeft(t *testing.T) {
+	b := runningImage(t, withLog(t, poolImage(t, v+"2+1-2", v+"1")), volatile.Yes, v+"2+1-2")
+	_, reset := (&memberOptions{}).openTop(b.Pool.Device)
+	for name, err := range map[string]error{
+		"bless": b.bless(io.Discard, 3), "mark-bad": b.markBad(io.Discard, "1"), "reset": reset,
+	} {
+		if !errors.Is(err, errLogLeft) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+// withLog copies an image, whose power has gone after something was synced.
+func withLog(t *testing.T, path string) (cut string) {
+	t.Helper()
+	path = copyOf(t, path)
+	err := image.Mount(path, 1, false, func(top string) error {
+		f, err := os.Create(filepath.Join(top, "synced"))
+		if err != nil {
+			return err
+		}
+		err = errors.Join(f.Sync(), f.Close())
+		cut = copyOf(t, path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !device.ReadDisk(cut).Partitions[0].HasLog {
+		t.Fatal("there is no log")
+	}
+	return cut
+}
+
+func copyOf(t *testing.T, path string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "copy.img")
+	testfs.Run(t, "cp", "--sparse=always", path, to)
+	return to
 }
 
 // TestIntegrationBlessPurges deletes what was thrown away, where the instance was booted.

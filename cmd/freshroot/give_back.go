@@ -27,13 +27,20 @@ func (b bootRecord) giveBack(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s: this boot was not counted\n", b.Usr)
 		return err
 	}
-	return b.changePool(func(dir *os.File) error {
+	still := false
+	look := func(dir *os.File) error {
 		entry, err := b.entry(dir)
-		switch {
-		case err != nil:
+		if still = entry == b.Usr; still || err != nil {
 			return err
-		case entry != b.Usr:
-			return tellName(w, entry, entry)
+		}
+		return tellName(w, entry, entry)
+	}
+	if err := b.readPool(look); err != nil || !still {
+		return err
+	}
+	return b.changePool(func(dir *os.File) error {
+		if err := look(dir); err != nil || !still { // others may have been faster
+			return err
 		}
 		return give(w, dir)
 	})

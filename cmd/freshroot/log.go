@@ -76,17 +76,24 @@ func (b bootRecord) saveLog(read func() ([]byte, error)) error {
 	if b.Tries == nil {
 		return nil
 	}
+	entry, onTrial := "", false
+	look := func(dir *os.File) (err error) {
+		if entry, err = b.entry(dir); err != nil {
+			return err
+		}
+		m, err := subvol.Parse(entry)
+		onTrial = m.Tries.Counted
+		return err
+	}
+	if err := b.readPool(look); err != nil || !onTrial {
+		return err
+	}
 	text, err := read()
 	if err != nil {
 		return err
 	}
 	return b.changePool(func(dir *os.File) error {
-		entry, err := b.entry(dir)
-		if err != nil {
-			return err
-		}
-		m, err := subvol.Parse(entry)
-		if err != nil || !m.Tries.Counted { // blessed meanwhile
+		if err := look(dir); err != nil || !onTrial { // blessed meanwhile
 			return err
 		}
 		return pool.SaveLog(dir, entry, text)

@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/freshroot/freshroot/pkg/btrfs"
 	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/mount"
 	"github.com/freshroot/freshroot/pkg/volatile"
@@ -37,6 +40,36 @@ func mountPool(disk string, p volatile.Partition, writable bool) (*os.File, erro
 		return mountToChange(source.Name())
 	}
 	return mountNowhere(source.Name(), "ro", "rescue=nologreplay")
+}
+
+// errLogLeft says why a pool cannot be written to. The kernel replays a log when it mounts a
+// file system, and not later.
+var errLogLeft = errors.New("its log was not replayed, for this boot promises to change nothing: " +
+	"boot once with volatile=no; freshroot.reset= on the kernel command line resets without that")
+
+// mountWritable mounts the top level of a pool to change it. The kernel has no words for one
+// that is mounted already without its log being replayed.
+func mountWritable(path string) (*os.File, error) {
+	pool, err := mountNowhere(path)
+	if errors.Is(err, unix.EINVAL) && hasLog(path) {
+		return nil, fmt.Errorf("change pool %s: %w", path, errLogLeft)
+	}
+	return pool, err
+}
+
+// hasLog says whether a btrfs has a log that was not replayed.
+func hasLog(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	size, err := device.Size(f)
+	if err != nil {
+		return false
+	}
+	super, err := btrfs.ReadSuperblock(f, size)
+	return err == nil && super.HasLog
 }
 
 // needsRoot says so before some call fails without telling why.

@@ -19,7 +19,7 @@ func lock(f *os.File) error {
 // mountToChange mounts the top level of a pool, which no other run of the tool changes as
 // long as it is open.
 func mountToChange(device string) (*os.File, error) {
-	pool, err := mountNowhere(device)
+	pool, err := mountWritable(device)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -34,6 +35,22 @@ func Bless(pool *os.File, entry string) (string, error) {
 		return "", err
 	}
 	return recount(pool, entry, func(subvol.Tries) subvol.Tries { return subvol.Tries{} })
+}
+
+// IsBlessed says whether Bless has nothing to do: a version has no counter, and nothing is
+// left of its trial. It only reads.
+func IsBlessed(pool *os.File, entry string) (bool, error) {
+	m, err := subvol.Parse(entry)
+	if err != nil || m.Tries.Counted {
+		return false, err
+	}
+	left := false
+	err = ofTrials(pool, func(dir *os.File) error {
+		names, err := Entries(dir)
+		left = left || slices.Contains(names, blessed(m))
+		return err
+	})
+	return !left, err
 }
 
 // MarkBad spends all tries of a version, blessed or not. It returns its new name. The
@@ -107,6 +124,13 @@ func forget(pool *os.File, entry string) error {
 	if err != nil {
 		return err
 	}
+	return ofTrials(pool, func(dir *os.File) error {
+		return errors.Join(remove(dir, blessed(m)), dropGone(pool, dir))
+	})
+}
+
+// ofTrials calls f with each directory that has files of versions on trial.
+func ofTrials(pool *os.File, f func(dir *os.File) error) error {
 	for _, name := range []string{givenBack, logs} {
 		dir, err := rootfs.OpenDir(pool, name)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
@@ -115,7 +139,7 @@ func forget(pool *os.File, entry string) error {
 			return err
 		}
 		defer dir.Close()
-		if err := errors.Join(remove(dir, blessed(m)), dropGone(pool, dir)); err != nil {
+		if err := f(dir); err != nil {
 			return err
 		}
 	}

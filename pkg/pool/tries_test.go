@@ -156,6 +156,26 @@ func TestIntegrationGiveBackForgets(t *testing.T) {
 	}
 }
 
+// TestIntegrationIsBlessed has versions with a counter, and with something left of a trial.
+func TestIntegrationIsBlessed(t *testing.T) {
+	top := newVersions(t, "1", "2+1-2", "3", "4")
+	if err := errors.Join(pool.SaveLog(top, v+"3", nil), pool.NoteGivenBack(top, v+"4")); err != nil {
+		t.Fatal(err)
+	}
+	for entry, want := range map[string]bool{"1": true, "2+1-2": false, "3": false, "4": false} {
+		if is, err := pool.IsBlessed(top, v+entry); is != want || err != nil {
+			t.Errorf("%s: %v, %v", entry, is, err)
+		}
+		now, err := pool.Bless(top, v+entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is, err := pool.IsBlessed(top, now); !is || err != nil {
+			t.Errorf("%s, blessed: %v, %v", entry, is, err)
+		}
+	}
+}
+
 // TestIntegrationBlessedAtOnce cuts the power right after the blessing. Nothing is left of
 // the trial, for nobody would look after it any more.
 func TestIntegrationBlessedAtOnce(t *testing.T) {
