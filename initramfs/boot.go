@@ -34,6 +34,7 @@ type boot struct {
 	record   record
 
 	unwritable bool // the pool turned out to be
+	counted    bool // a try is less now, so that reboots come to an end
 }
 
 func newBoot() *boot {

@@ -71,23 +71,35 @@ func (b *boot) count(s volatile.Count) error {
 	b.plan.Usr.Entry, b.plan.Usr.Member = s.To, m
 	b.log.info(fmt.Sprintf("%s is not blessed yet; tries left after this one: %d",
 		m.Version, m.Tries.Left))
-	b.rebootOnPanic()
+	b.counted = true
+	b.decidePanic()
 	return nil
 }
 
 // panicDelay is how many seconds a panic of the kernel stays on the screen.
 const panicDelay = 10
 
-// rebootOnPanic makes the kernel reboot when it panics, where the command line does not
-// say what it shall do: the next try, or the version before, may boot.
-func (b *boot) rebootOnPanic() {
-	if _, set := b.params.Last("panic"); set {
+// decidePanic tells the kernel whether to reboot when it panics, by what is known so far.
+func (b *boot) decidePanic() {
+	seconds, decided := b.onPanic()
+	if !decided {
 		return
 	}
-	err := os.WriteFile("/proc/sys/kernel/panic", []byte(strconv.Itoa(panicDelay)), 0)
+	err := os.WriteFile("/proc/sys/kernel/panic", []byte(strconv.Itoa(seconds)), 0)
 	if err != nil {
 		b.warn(err.Error())
 	}
+}
+
+// onPanic decides after how many seconds the kernel shall reboot when it panics, 0 for not
+// at all. Where a try was counted, the next one, or the version before, may boot; the
+// command line may say otherwise. Where reboots would have no end, it may not.
+func (b *boot) onPanic() (seconds int, decided bool) {
+	if b.plan.Endless() {
+		return 0, true
+	}
+	_, set := b.params.Last("panic")
+	return panicDelay, b.counted && !set
 }
 
 // describeTries tells of a counter, nil if there is none.

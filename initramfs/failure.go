@@ -114,8 +114,9 @@ func (b *boot) fail(err error) {
 }
 
 // onFailure decides what follows the failure screen. panic= is the kernel's way to
-// ask for a reboot when nobody watches. A version that is counted has another try, or
-// one to fall back to; where there is neither, it would reboot forever.
+// ask for a reboot when nobody watches. A version that was counted has another try, or
+// one to fall back to; where there is neither, or the counting is what fails, it would
+// reboot forever.
 func (b *boot) onFailure() (action string, delay time.Duration) {
 	action, delay = b.opts.OnFailure, 10*time.Second
 	p, _ := b.params.Last("panic")
@@ -126,7 +127,7 @@ func (b *boot) onFailure() (action string, delay time.Duration) {
 	switch {
 	case action == "" && b.plan.Usr.Degraded:
 		action = "halt"
-	case action == "" && (err == nil && seconds != 0 || b.plan.CountedBy != ""):
+	case action == "" && (err == nil && seconds != 0 || b.counted):
 		action = "reboot"
 	case action == "":
 		action = "halt"

@@ -105,28 +105,50 @@ func TestOnFailure(t *testing.T) {
 	}
 }
 
-// TestOnFailureOfTries reboots as long as there is another try, and not forever.
-func TestOnFailureOfTries(t *testing.T) {
-	counted := volatile.Plan{CountedBy: volatile.CountedByInit}
-	degraded := volatile.Plan{Usr: volatile.Usr{Degraded: true}}
+// TestEndOfTries reboots as long as there is another try, and not forever: after a failure
+// that is not of the counting itself or of what comes before it, and after a panic.
+func TestEndOfTries(t *testing.T) {
+	kernels := panicSeconds{0, false}
 	for _, c := range []struct {
-		line string
-		plan volatile.Plan
-		want string
+		line              string
+		counted, degraded bool
+		action            string
+		panic             panicSeconds
 	}{
-		{"", counted, "reboot"},
-		{"panic=0", counted, "reboot"},
-		{"freshroot.on-failure=halt", counted, "halt"},
-		{"panic=5", degraded, "halt"},
-		{"freshroot.on-failure=reboot", degraded, "reboot"},
+		{"", true, false, "reboot", panicSeconds{panicDelay, true}},
+		{"panic=0", true, false, "reboot", kernels},
+		{"freshroot.on-failure=halt", true, false, "halt", panicSeconds{panicDelay, true}},
+		{"", false, false, "halt", kernels},
+		{"panic=5", false, false, "reboot", kernels},
+		{"", false, true, "halt", panicSeconds{0, true}},
+		{"panic=5", false, true, "halt", panicSeconds{0, true}},
+		{"freshroot.on-failure=poweroff", false, true, "poweroff", panicSeconds{0, true}},
+		{"freshroot.on-failure=reboot", false, true, "reboot", kernels},
+		{"freshroot.on-failure=reboot panic=5", false, true, "reboot", kernels},
 	} {
 		b := newBoot()
-		b.params, b.plan = cmdline.Parse(c.line), c.plan
+		b.params, b.counted = cmdline.Parse(c.line), c.counted
 		b.opts, _ = volatile.ParseOptions(b.params)
-		if action, _ := b.onFailure(); action != c.want {
-			t.Errorf("%q: %s, want %s", c.line, action, c.want)
+		b.plan = volatile.Plan{
+			Options: b.opts, Usr: volatile.Usr{Degraded: c.degraded}, CountedBy: volatile.CountedByInit,
+		}
+		if action, _ := b.onFailure(); action != c.action {
+			t.Errorf("%+v: %s", c, action)
+		}
+		got := kernels
+		if seconds, decided := b.onPanic(); decided {
+			got = panicSeconds{seconds, true}
+		}
+		if got != c.panic {
+			t.Errorf("%+v: a panic: %+v", c, got)
 		}
 	}
+}
+
+// panicSeconds is what the kernel is told, if anything.
+type panicSeconds struct {
+	seconds int
+	told    bool
 }
 
 // TestWarnOnce has a plan that is made twice, with warnings of its own each time.

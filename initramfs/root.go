@@ -83,9 +83,8 @@ func (b *boot) pick() error {
 	for _, s := range b.plan.Usr.Skipped {
 		b.log.debug(fmt.Sprintf("not %q: %s", s.Entry, s.Reason))
 	}
-	if b.plan.CountedBy == volatile.CountedByLoader {
-		b.rebootOnPanic() // the try is counted already
-	}
+	b.counted = b.counted || b.plan.CountedBy == volatile.CountedByLoader
+	b.decidePanic()
 	b.warnOnce(b.plan.Warnings)
 	b.log.info(fmt.Sprintf("booting %s from %s with volatile=%s",
 		b.plan.Usr.Entry, b.pool.Device, b.opts.Mode))

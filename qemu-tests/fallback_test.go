@@ -116,6 +116,24 @@ func TestIntegrationDegraded(t *testing.T) {
 		"2.0.* has no init that can be executed", "^The machine halts.", "reboot: System halted")
 }
 
+// TestIntegrationDegradedOS has an OS that comes up all the same. If it hangs, or its kernel
+// panics, the machine does not reboot either, but for who asks for it.
+func TestIntegrationDegradedOS(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, disk(t, pool(guest.Pool(master(t, "1.0+0-3", nil)))))
+	for _, c := range []struct{ cmdline, panic, watchdog string }{
+		{"", "0\n", "the watchdog is not armed"},
+		{"freshroot.on-failure=reboot", "1\n", "freshroot.watchdog= has no effect"}, // there is none
+	} {
+		r := m.boot("volatile=yes freshroot.watchdog=60 " + c.cmdline + " " +
+			guest.RunArg("cat /proc/sys/kernel/panic"))
+		if r.RunOutput != c.panic || !r.boot.Degraded || !r.warned(c.watchdog) {
+			t.Errorf("%q: seconds until a panic reboots: %q; degraded: %v; warnings: %q",
+				c.cmdline, r.RunOutput, r.boot.Degraded, r.boot.Warnings)
+		}
+	}
+}
+
 // TestIntegrationUnwritable has a disk that turns read-only, as worn flash does. What is
 // in RAM boots all the same, and says what was not done.
 func TestIntegrationUnwritable(t *testing.T) {

@@ -45,6 +45,12 @@ func (p *Plan) count(f Facts) {
 	}
 }
 
+// Endless says that a reboot would lead to the same boot again, with no try less: all
+// versions are bad, and freshroot.on-failure= does not ask for reboots all the same.
+func (p Plan) Endless() bool {
+	return p.Usr.Degraded && p.Options.OnFailure != "reboot"
+}
+
 // entry is the name that the golden master boots with.
 func (p Plan) entry() string {
 	if p.counted != "" {

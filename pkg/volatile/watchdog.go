@@ -16,8 +16,13 @@ func (s Watchdog) String() string {
 }
 
 // watch arms the watchdog before all else, where it is asked for.
-func (p Plan) watch(steps []Step) []Step {
-	if p.Options.Watchdog == 0 {
+func (p *Plan) watch(steps []Step) []Step {
+	switch {
+	case p.Options.Watchdog == 0:
+		return steps
+	case p.Endless():
+		p.Warnings = append(p.Warnings,
+			"the watchdog is not armed: with nothing better to boot, it would reset the machine forever")
 		return steps
 	}
 	return append([]Step{Watchdog{p.Options.Watchdog}}, steps...)
