@@ -28,8 +28,12 @@ type Check struct {
 
 // Verify reads all of an image and checks what can be checked: both partition tables,
 // both file systems with their checksums, and that they fit each other. It needs root.
-// An error says that it could not be looked at; what is wrong is in the checks.
+// What is wrong is in the checks, also what cannot be read. An error says that ctx has ended,
+// or that a program is missing.
 func (i *Image) Verify(ctx context.Context, progress Progress) ([]Check, error) {
+	if err := i.canVerify(); err != nil {
+		return nil, err
+	}
 	var checks []Check
 	for _, c := range []struct {
 		name string
@@ -43,12 +47,28 @@ func (i *Image) Verify(ctx context.Context, progress Progress) ([]Check, error) 
 	} {
 		progress.report(c.name)
 		wrong, err := c.do(ctx)
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return checks, fmt.Errorf("check %s: %w", c.name, err)
+		if ctx.Err() != nil {
+			return checks, fmt.Errorf("check %s: %w", c.name, ctx.Err())
+		}
+		if err != nil { // of a damaged image: the rest of it may be whole
+			wrong = append(wrong, lines(err.Error())...)
 		}
 		checks = append(checks, Check{c.name, wrong})
 	}
 	return checks, nil
+}
+
+// canVerify makes sure of the programs that Verify needs.
+func (i *Image) canVerify() error {
+	if err := program.Present("btrfs"); err != nil || i.ESP.Size == 0 {
+		return err
+	}
+	return program.Present("fsck.fat", "mcopy")
+}
+
+// lines are those of a text that are not empty.
+func lines(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
 }
 
 // verifyTable compares the table with its backup.
@@ -107,7 +127,10 @@ func (i *Image) judge(ctx context.Context, p gpt.Partition, name string, args ..
 	err = program.Run(ctx, nil, name, append(args, loop.Name())...)
 	var failed *program.Error
 	if errors.As(err, &failed) {
-		return strings.Split(failed.Output, "\n"), nil
+		if failed.Output == "" {
+			return nil, err
+		}
+		return lines(failed.Output), nil
 	}
 	return nil, err
 }

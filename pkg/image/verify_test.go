@@ -1,12 +1,16 @@
 package image_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/freshroot/freshroot/internal/testfs"
 	"github.com/freshroot/freshroot/pkg/btrfs"
@@ -176,20 +180,87 @@ func TestIntegrationVerify(t *testing.T) {
 		},
 	} {
 		t.Run(strings.Fields(want)[0], func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "disk.img")
-			testfs.Run(t, "cp", "--sparse=always", whole, path)
-			f, err := os.OpenFile(path, os.O_RDWR, 0)
-			must(t, err)
-			defer f.Close()
-			i, err := image.Open(path)
-			must(t, err)
-			defer i.Close()
+			f, i := copyOf(t, whole)
 			damage(t, f, i)
-			if got := verify(t, path); !strings.Contains(got, want) || strings.Contains(got, "\n") && strings.HasSuffix(want, ": ") {
+			if got := verify(t, f.Name()); !strings.Contains(got, want) || strings.Contains(got, "\n") && strings.HasSuffix(want, ": ") {
 				t.Errorf("found %q, want %q", got, want)
 			}
 		})
 	}
+}
+
+// TestIntegrationVerifyGoesOn has a file system that cannot be read at all: that is found,
+// and the rest of the image is looked at all the same.
+func TestIntegrationVerifyGoesOn(t *testing.T) {
+	whole := bootable(t)
+	for _, test := range []struct {
+		name  string
+		begin func(i *image.Image) int64
+		wrong []string // the checks that find something
+	}{
+		{"FAT", func(i *image.Image) int64 { return i.ESP.Offset }, []string{"boot partition", "entries"}},
+		{"btrfs", func(i *image.Image) int64 { return i.Pool.Offset }, []string{"entries", "pool", "members"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f, i := copyOf(t, whole)
+			zero(t, f, test.begin(i), 128<<10)
+			checks, err := i.Verify(t.Context(), nil)
+			must(t, err)
+			var wrong []string
+			for _, c := range checks {
+				if c.Wrong != nil {
+					wrong = append(wrong, c.Name)
+				}
+				for _, line := range c.Wrong {
+					if line == "" || strings.Contains(line, "\n") {
+						t.Errorf("%s: %q is no line", c.Name, line)
+					}
+				}
+			}
+			if diff := cmp.Diff(test.wrong, wrong); diff != "" || len(checks) != 5 {
+				t.Errorf("%d checks (-want +got):\n%s", len(checks), diff)
+			}
+		})
+	}
+}
+
+// TestIntegrationVerifyStops ends where it is told to, and says so once.
+func TestIntegrationVerifyStops(t *testing.T) {
+	_, i := copyOf(t, bootable(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	checks, err := i.Verify(ctx, func(step string, _, _ int64) {
+		if step == "pool" {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || err.Error() != "check pool: context canceled" || len(checks) != 3 {
+		t.Errorf("stopped: %v after %v", err, checks)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if checks, err := i.Verify(t.Context(), nil); !errors.Is(err, exec.ErrNotFound) || checks != nil {
+		t.Errorf("without programs: %v, %v", checks, err)
+	}
+}
+
+// copyOf copies an image, and opens the copy to be changed and to be looked into.
+func copyOf(t *testing.T, path string) (*os.File, *image.Image) {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "disk.img")
+	testfs.Run(t, "cp", "--sparse=always", path, to)
+	f, err := os.OpenFile(to, os.O_RDWR, 0)
+	must(t, err)
+	t.Cleanup(func() { f.Close() })
+	i, err := image.Open(to)
+	must(t, err)
+	t.Cleanup(func() { i.Close() })
+	return f, i
+}
+
+// zero overwrites a part of a file.
+func zero(t *testing.T, f *os.File, at int64, size int) {
+	t.Helper()
+	_, err := f.WriteAt(make([]byte, size), at)
+	must(t, err)
 }
 
 // flip changes a bit.
