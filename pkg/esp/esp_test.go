@@ -1,6 +1,8 @@
 package esp_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -169,6 +171,34 @@ func TestLoader(t *testing.T) {
 	if _, err := esp.Decide(look(t, t.TempDir()), nil, without); err == nil ||
 		!strings.Contains(err.Error(), "no systemd-boot") {
 		t.Errorf("without a boot loader: %v", err)
+	}
+}
+
+// TestUsedStyle reads back how a partition was made. One with nothing of ours gets
+// systemd-boot.
+func TestUsedStyle(t *testing.T) {
+	if got := look(t, t.TempDir()).UsedStyle(); got != esp.Entries {
+		t.Errorf("empty: %s", got)
+	}
+	for _, style := range []esp.Style{esp.Entries, esp.UKI, esp.Extlinux, esp.Grub, esp.None} {
+		dir, c := t.TempDir(), config()
+		c.Style = style
+		if style == esp.UKI {
+			c.Stub = realFile(t, "linuxx64.efi.stub")
+		}
+		sync(t, dir, versions(t, "1.0"), c)
+		if got := look(t, dir).UsedStyle(); got != style {
+			t.Errorf("%s has become %s", style, got)
+		}
+	}
+	// An entry may be lost, or not yet be written.
+	dir := t.TempDir()
+	sync(t, dir, versions(t, "1.0"), config())
+	if err := os.RemoveAll(filepath.Join(dir, "loader/entries")); err != nil {
+		t.Fatal(err)
+	}
+	if got := look(t, dir).UsedStyle(); got != esp.Entries {
+		t.Errorf("without entries: %s", got)
 	}
 }
 

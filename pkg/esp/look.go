@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/freshroot/freshroot/pkg/bls"
@@ -35,7 +36,8 @@ type Entry struct {
 	Options string // of the kernel, without the pin
 }
 
-// UsedStyle is the style of our entries, Entries if there are none.
+// UsedStyle is the style of our entries. If there are none it is None where there are only
+// kernels and initramfs of ours, without a systemd-boot that would read entries, else Entries.
 func (s State) UsedStyle() Style {
 	for _, e := range s.Entries {
 		switch {
@@ -47,7 +49,25 @@ func (s State) UsedStyle() Style {
 			return UKI
 		}
 	}
+	if len(s.Entries) == 0 && s.hasFiles() && !s.hasLoader() {
+		return None
+	}
 	return Entries
+}
+
+// hasFiles says whether there is a kernel or an initramfs of ours, whole or not.
+func (s State) hasFiles() bool {
+	for file := range s.sizes {
+		if strings.HasPrefix(file, dir+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// hasLoader says whether systemd-boot is in one of its places.
+func (s State) hasLoader() bool {
+	return slices.ContainsFunc(s.loaders, func(l loader) bool { return l.version != "" })
 }
 
 // Bounds of what is read.

@@ -75,6 +75,29 @@ func TestIntegrationAdd(t *testing.T) {
 	}
 }
 
+// TestIntegrationAddNone adds to an image that has files for a boot loader which was set up
+// by other means, and gets no other one.
+func TestIntegrationAddNone(t *testing.T) {
+	testfs.Root(t)
+	path := filepath.Join(t.TempDir(), "disk.img")
+	p := plan(t, path, "1.0", func(o *image.Options) { o.ESPSize, o.Size = 40<<20, 300<<20 })
+	_, err := image.Build(t.Context(), open(t, withLoader(t)), p)
+	must(t, err)
+	_, err = image.Add(t.Context(), path, open(t, withLoader(t)), image.AddOptions{Fill: fillOptions(t, "1.1")})
+	must(t, err)
+	i, err := image.Open(path)
+	must(t, err)
+	defer i.Close()
+	dir := t.TempDir()
+	must(t, esp.ReadFAT(t.Context(), i.File, i.ESP.Offset, dir))
+	if got := names(t, dir); got != "freshroot" {
+		t.Errorf("it has: %s", got)
+	}
+	if got := names(t, filepath.Join(dir, "freshroot/org.example.os")); got != "1.0 1.1" {
+		t.Errorf("versions: %s", got)
+	}
+}
+
 // TestIntegrationAddEnlarges has a version that does not fit, until the image is made
 // larger.
 func TestIntegrationAddEnlarges(t *testing.T) {
