@@ -16,8 +16,8 @@ func imageVerifyCommand() *cobra.Command {
 		Use:   "verify [flags] IMAGE",
 		Short: "Read all of a disk image and check it",
 		Long: `Read all of a raw disk image and check it: the partition table and its backup, both
-file systems with all checksums, that the boot loader's entries name files and versions
-that are there, and that golden masters are read-only. Not a byte changes.
+file systems with all checksums, that there is a boot loader whose entries boot files and
+versions of the pool, and that golden masters are read-only. Not a byte changes.
 
 It needs root, and the programs btrfs, fsck.fat and mcopy.
 

@@ -123,9 +123,9 @@ func (d *decider) installLoader() error {
 }
 
 // needLoader makes sure that there is a systemd-boot.
-func (d *decider) needLoader(paths ...string) error {
+func (s *State) needLoader(paths ...string) error {
 	for _, path := range paths {
-		if l, found := d.installed(path); found && l.version != "" {
+		if l, found := s.installed(path); found && l.version != "" {
 			return nil
 		}
 	}

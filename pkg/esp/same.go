@@ -10,12 +10,12 @@ import (
 // same says whether a file is there and has the same content, from an offset on. What
 // follows the content, such as a signature, does not count then. A FAT has neither
 // checksums nor a journal, and a time says little of a golden master: so all is read.
-func (d *decider) same(path string, f File, from int64) (bool, error) {
-	size, found := d.sizes[path]
+func (s *State) same(path string, f File, from int64) (bool, error) {
+	size, found := s.sizes[path]
 	if !found || size < f.Size || from == 0 && size != f.Size {
 		return false, nil
 	}
-	there, err := d.fsys.Open(path)
+	there, err := s.fsys.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	} else if err != nil {

@@ -46,6 +46,18 @@ func RootType(arch string) string { return rootTypes[arch] }
 // UsrType returns the type of the /usr partition of an architecture, or "".
 func UsrType(arch string) string { return usrTypes[arch] }
 
+// ArchOf returns the architecture of a type of root or /usr partitions, or "".
+func ArchOf(typ string) string {
+	for _, types := range []map[string]string{rootTypes, usrTypes} {
+		for arch, guid := range types {
+			if guid == typ {
+				return arch
+			}
+		}
+	}
+	return ""
+}
+
 // TypeName returns words for a partition type, for messages: "root (x86-64)",
 // or its GUID where there are none.
 func TypeName(typ string) string {
@@ -55,15 +67,12 @@ func TypeName(typ string) string {
 	case ESP:
 		return "EFI system"
 	}
-	for arch, guid := range rootTypes {
-		if guid == typ {
-			return "root (" + arch + ")"
-		}
+	switch arch := ArchOf(typ); {
+	case arch == "":
+		return typ
+	case RootType(arch) == typ:
+		return "root (" + arch + ")"
+	default:
+		return "usr (" + arch + ")"
 	}
-	for arch, guid := range usrTypes {
-		if guid == typ {
-			return "usr (" + arch + ")"
-		}
-	}
-	return typ
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/freshroot/freshroot/pkg/gpt"
 	"github.com/freshroot/freshroot/pkg/mount"
 	"github.com/freshroot/freshroot/pkg/signature"
+	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -78,6 +80,12 @@ func (i *Image) read() error {
 		return fmt.Errorf("it has no partition with the label %q", volatile.PoolLabel)
 	}
 	return nil
+}
+
+// Arch is the architecture that the type of the pool's partition is for; this machine's if it
+// is for none.
+func (i *Image) Arch() string {
+	return cmp.Or(gpt.ArchOf(i.Pool.Type.String()), subvol.HostArch())
 }
 
 // explain says how to make a disk of a format that is none.

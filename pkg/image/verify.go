@@ -136,7 +136,7 @@ func (i *Image) judge(ctx context.Context, p gpt.Partition, name string, args ..
 }
 
 // verifyEntries wants each entry to name files that there are, and a version that the
-// pool has.
+// pool has with the same files, and a boot loader that reads it.
 func (i *Image) verifyEntries(ctx context.Context) (wrong []string, err error) {
 	b := i.boot()
 	if b == nil {
@@ -146,13 +146,18 @@ func (i *Image) verifyEntries(ctx context.Context) (wrong []string, err error) {
 		if err := b.extract(ctx, tree); err != nil {
 			return err
 		}
-		wrong, err = missingFiles(os.DirFS(tree))
+		if wrong, err = missingFiles(os.DirFS(tree)); err != nil {
+			return err
+		}
+		state, err := esp.Look(os.DirFS(tree))
 		if err != nil {
 			return err
 		}
-		unpinned, err := i.unpinned(tree)
-		wrong = append(wrong, unpinned...)
-		return err
+		return i.WithPool(func(top *os.File) error {
+			differing, err := i.compare(state, top)
+			wrong = append(wrong, differing...)
+			return err
+		})
 	})
 	return wrong, err
 }
@@ -185,45 +190,50 @@ func missingFiles(boot fs.FS) (wrong []string, err error) {
 	return wrong, nil
 }
 
-// unpinned lists the entries whose version the pool does not have.
-func (i *Image) unpinned(tree string) (wrong []string, err error) {
-	state, err := esp.Look(os.DirFS(tree))
+// compare says what of a boot partition does not fit the pool.
+func (i *Image) compare(state esp.State, top *os.File) (wrong []string, err error) {
+	has := map[[2]string]bool{}
+	err = eachUsr(top, func(m subvol.Member, _ string) {
+		has[[2]string{m.Vendor, m.Version}] = true
+	})
 	if err != nil {
 		return nil, err
 	}
-	has := map[[2]string]bool{}
-	err = i.eachUsr(func(_ *os.File, m subvol.Member, _ string) {
-		has[[2]string{m.Vendor, m.Version}] = true
-	})
 	for _, e := range state.Entries {
 		if !has[[2]string{e.Vendor, e.Version}] {
 			wrong = append(wrong, fmt.Sprintf("%s boots %s:%s, which the pool does not have",
 				e.Path, e.Vendor, e.Version))
 		}
 	}
-	return wrong, err
+	// What is passed over, and why, the members tell.
+	versions, _, err := esp.Versions(top, i.Arch())
+	if err != nil {
+		return wrong, err
+	}
+	differing, err := esp.Check(state, versions, i.Arch())
+	return append(wrong, differing...), err
 }
 
 // verifyMembers wants golden masters to be whole: read-only, with modules.
 func (i *Image) verifyMembers(context.Context) (wrong []string, err error) {
-	err = i.eachUsr(func(top *os.File, _ subvol.Member, entry string) {
-		if err := pool.CheckUsr(top, entry, ""); err != nil {
-			wrong = append(wrong, fmt.Sprintf("%q: %v", entry, err))
-		}
+	err = i.WithPool(func(top *os.File) error {
+		return eachUsr(top, func(_ subvol.Member, entry string) {
+			if err := pool.CheckUsr(top, entry, ""); err != nil {
+				wrong = append(wrong, fmt.Sprintf("%q: %v", entry, err))
+			}
+		})
 	})
 	return wrong, err
 }
 
-// eachUsr shows all golden masters to f, with their names.
-func (i *Image) eachUsr(f func(top *os.File, m subvol.Member, entry string)) error {
-	return i.WithPool(func(top *os.File) error {
-		entries, err := pool.Entries(top)
-		slices.Sort(entries)
-		for _, entry := range entries {
-			if m, err := subvol.Parse(entry); err == nil && m.Kind == subvol.Usr {
-				f(top, m, entry)
-			}
+// eachUsr shows all golden masters of a pool to f, with their names.
+func eachUsr(top *os.File, f func(m subvol.Member, entry string)) error {
+	entries, err := pool.Entries(top)
+	slices.Sort(entries)
+	for _, entry := range entries {
+		if m, err := subvol.Parse(entry); err == nil && m.Kind == subvol.Usr {
+			f(m, entry)
 		}
-		return err
-	})
+	}
+	return err
 }

@@ -182,8 +182,7 @@ func TestIntegrationVerify(t *testing.T) {
 			flip(t, f, i.ESP.Offset+at*512+40)
 		},
 		"entries: loader/entries/org.example.os-1.0.conf names \"/freshroot/org.example.os/1.0/linux\"": func(t *testing.T, f *os.File, i *image.Image) {
-			testfs.Run(t, "mdel", "-i", fmt.Sprintf("%s@@%d", f.Name(), i.ESP.Offset),
-				"::/freshroot/org.example.os/1.0/linux")
+			mtool(t, f, i, "mdel", "freshroot/org.example.os/1.0/linux")
 		},
 		"pool: ": func(t *testing.T, f *os.File, i *image.Image) {
 			damageFile(t, f, i)
@@ -284,6 +283,52 @@ func zero(t *testing.T, f *os.File, at int64, size int) {
 	t.Helper()
 	_, err := f.WriteAt(make([]byte, size), at)
 	must(t, err)
+}
+
+// TestIntegrationVerifyBoot has images of which nothing is damaged, but which do not boot what
+// they are for.
+func TestIntegrationVerifyBoot(t *testing.T) {
+	testfs.Root(t)
+	const linux, initrd = "freshroot/org.example.os/1.0/linux", "freshroot/org.example.os/1.0/initrd"
+	for style, damages := range map[esp.Style]map[string][]string{
+		esp.Entries: {
+			"systemd-boot has no entry":   {"mdel", "loader/entries/org.example.os-1.0.conf"},
+			"nothing reads the entries: ": {"mdel", "EFI/systemd/systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI"},
+			linux + " is not that of usr": {"mcopy", "-o", "/proc/version", linux},
+		},
+		esp.Extlinux: {initrd + " is not there": {"mdel", initrd}, linux + " is not there": {"mdel", linux}},
+		esp.Grub:     {linux + " is not there": {"mdel", linux}},
+	} {
+		whole := filepath.Join(t.TempDir(), "disk.img")
+		p := plan(t, whole, "1.0", func(o *image.Options) {
+			o.Boot.Style, o.ESPSize, o.Size = style, 40<<20, 300<<20
+		})
+		_, err := image.Build(t.Context(), open(t, withLoader(t)), p)
+		must(t, err)
+		if got := verify(t, whole); got != "" {
+			t.Errorf("%s: %s", style, got)
+		}
+		for want, damage := range damages {
+			f, i := copyOf(t, whole)
+			mtool(t, f, i, damage...)
+			if got := verify(t, f.Name()); !strings.HasPrefix(got, "entries: "+want) {
+				t.Errorf("%s: %q, want %q", style, got, want)
+			}
+		}
+	}
+}
+
+// mtool runs a program of mtools on the boot partition of an image. Relative paths are there.
+func mtool(t *testing.T, f *os.File, i *image.Image, args ...string) {
+	t.Helper()
+	drive := []string{args[0], "-i", fmt.Sprintf("%s@@%d", f.Name(), i.ESP.Offset)}
+	for _, arg := range args[1:] {
+		if !strings.HasPrefix(arg, "/") && !strings.HasPrefix(arg, "-") {
+			arg = "::/" + arg
+		}
+		drive = append(drive, arg)
+	}
+	testfs.Run(t, drive[0], drive[1:]...)
 }
 
 // flip changes a bit.

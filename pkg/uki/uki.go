@@ -105,6 +105,22 @@ func (e *exactly) Read(p []byte) (int, error) {
 
 // Read returns a section of an image, which may have at most longest bytes.
 func Read(r io.ReaderAt, name string, longest int64) ([]byte, error) {
+	section, err := Find(r, name)
+	if err != nil {
+		return nil, err
+	}
+	if size := section.Size(); size > longest {
+		return nil, fmt.Errorf("section %s has %d bytes", name, size)
+	}
+	content := make([]byte, section.Size())
+	if _, err := section.ReadAt(content, 0); err != nil {
+		return nil, fmt.Errorf("read section %s: %w", name, err)
+	}
+	return content, nil
+}
+
+// Find returns a section of an image, to be read. It ends early if the file does.
+func Find(r io.ReaderAt, name string) (*io.SectionReader, error) {
 	head := make([]byte, maxHeaders)
 	n, err := r.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
@@ -115,18 +131,9 @@ func Read(r io.ReaderAt, name string, longest int64) ([]byte, error) {
 		return nil, err
 	}
 	for _, s := range h.sections {
-		if s.name != name {
-			continue
+		if s.name == name {
+			return io.NewSectionReader(r, int64(s.raw), int64(min(s.size, s.rawSize))), nil
 		}
-		size := int64(min(s.size, s.rawSize))
-		if size > longest {
-			return nil, fmt.Errorf("section %s has %d bytes", name, size)
-		}
-		content := make([]byte, size)
-		if _, err := r.ReadAt(content, int64(s.raw)); err != nil {
-			return nil, fmt.Errorf("read section %s: %w", name, err)
-		}
-		return content, nil
 	}
 	return nil, fmt.Errorf("no section %s", name)
 }
