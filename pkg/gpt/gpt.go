@@ -47,6 +47,7 @@ type Table struct {
 	Partitions []Partition // in the order of their numbers
 	Recovered  error       // why the primary header was not used, or nil
 	Dropped    []string    // entries that cannot be right, each with the reason
+	Cut        []string    // those of them that end behind the disk: it may have been cut short
 }
 
 // Partition is an entry in use.
@@ -256,8 +257,11 @@ func (d disk) table(head *header, raw []byte) *Table {
 		}
 		first, last := le.Uint64(entry[32:]), le.Uint64(entry[40:])
 		if first > last || last > d.last {
-			t.Dropped = append(t.Dropped, fmt.Sprintf(
-				"partition %d: sectors %d to %d of %d", i+1, first, last, d.last+1))
+			reason := fmt.Sprintf("partition %d: sectors %d to %d of %d", i+1, first, last, d.last+1)
+			t.Dropped = append(t.Dropped, reason)
+			if first <= last {
+				t.Cut = append(t.Cut, reason)
+			}
 			continue
 		}
 		t.Partitions = append(t.Partitions, Partition{

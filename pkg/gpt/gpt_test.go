@@ -227,6 +227,21 @@ func TestReadDropsEntriesOffTheDisk(t *testing.T) {
 	if diff := cmp.Diff(want, table.Dropped); diff != "" || len(table.Partitions) != 1 {
 		t.Errorf("%d partitions, dropped (-want +got):\n%s", len(table.Partitions), diff)
 	}
+	if diff := cmp.Diff(want, table.Cut); diff != "" {
+		t.Errorf("cut (-want +got):\n%s", diff)
+	}
+}
+
+// TestReadDropsEntriesBackwards has an entry that ends before it begins, on whatever disk.
+func TestReadDropsEntriesBackwards(t *testing.T) {
+	disk := newDisk(t, 512)
+	put64(disk, 1024+32, 1<<40)
+	put32(disk, 512+88, crc32.ChecksumIEEE(disk[1024:1024+128*128]))
+	resign(disk, 512, 1)
+	table, err := read(disk, 512)
+	if err != nil || len(table.Dropped) != 1 || table.Cut != nil {
+		t.Errorf("%v: dropped %q, cut %q", err, table.Dropped, table.Cut)
+	}
 }
 
 var sgdiskLine = regexp.MustCompile(`(?m)^Partition unique GUID: (\S+)$`)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -76,10 +77,14 @@ func (i *Image) read() error {
 			i.Pool = p
 		}
 	}
-	if i.Pool.Size == 0 {
-		return fmt.Errorf("it has no partition with the label %q", volatile.PoolLabel)
+	switch {
+	case i.Pool.Size != 0:
+		return nil
+	case len(i.Table.Cut) > 0:
+		return fmt.Errorf("the file is cut short, with %d bytes: %s",
+			i.Size, strings.Join(i.Table.Cut, "; "))
 	}
-	return nil
+	return fmt.Errorf("it has no partition with the label %q", volatile.PoolLabel)
 }
 
 // Arch is the architecture that the type of the pool's partition is for; this machine's if it

@@ -264,6 +264,26 @@ func TestIntegrationVerifyStops(t *testing.T) {
 	}
 }
 
+// TestIntegrationOpenCut has images that were copied in part.
+func TestIntegrationOpenCut(t *testing.T) {
+	f, i := copyOf(t, bootable(t))
+	for _, test := range []struct {
+		size int64
+		want string
+	}{
+		{i.Pool.Offset + i.Pool.Size - 512, "cut short"},
+		{i.Size / 2, "the file is cut short, with 157286400 bytes: partition 2: sectors "},
+		{i.ESP.Offset + 1<<20, "partition 1: sectors 2048 to 83967 of 4096; partition 2: "},
+		{512, "no GPT"},
+	} {
+		must(t, f.Truncate(test.size))
+		_, err := image.Open(f.Name())
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%d bytes: %v, want %q", test.size, err, test.want)
+		}
+	}
+}
+
 // copyOf copies an image, and opens the copy to be changed and to be looked into.
 func copyOf(t *testing.T, path string) (*os.File, *image.Image) {
 	t.Helper()
