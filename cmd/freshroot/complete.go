@@ -31,6 +31,7 @@ func addCompletion(root *cobra.Command) {
 	}
 	for path, flags := range map[string]map[string]cobra.CompletionFunc{
 		"plan":            {"arch": several(architectures), "cmdline": cobra.NoFileCompletions},
+		"image inspect":   {"arch": several(architectures)},
 		"etc merge":       {"arch": several(architectures), "cmdline": cobra.NoFileCompletions},
 		"reset":           {"instance": several(instances)},
 		"root create":     {"usr": several(versions)},

@@ -30,6 +30,7 @@ func TestComplete(t *testing.T) {
 	}{
 		{"arm arm64 riscv64 x86 x86-64 :4", []string{"plan", "--arch", ""}},
 		{"arm arm64 riscv64 x86 x86-64 :4", []string{"etc", "merge", "--arch", ""}},
+		{"arm arm64 riscv64 x86 x86-64 :4", []string{"image", "inspect", "--arch", ""}},
 		{":4", []string{"plan", "--cmdline", ""}},
 		{":4", []string{"etc", "merge", "--cmdline", ""}},
 		{":0", []string{"plan", ""}},

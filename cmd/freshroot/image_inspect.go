@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,9 +28,9 @@ func imageInspectCommand() *cobra.Command {
 		Long: `Show the partitions of a disk image, the entries of its boot loader, the members of
 its pool, what it would boot, and what "freshroot factory lint" has to say of that.
 With --sizes it says of each member what "freshroot list --sizes" does, and takes as
-long. Not a byte of the image changes. It needs root, to mount the pool read-only.
+long. Of a damaged image it shows what can be read. Not a byte of the image changes. It needs root, to mount the pool read-only.
 
-Exit status: 0 if the image was read, 1 if not, 2 for wrong usage.`,
+Exit status: 0 if the image was read, 1 if not all of it was, 2 for wrong usage.`,
 		Example: "  freshroot image inspect --sizes disk.img",
 		Args:    arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -35,7 +38,8 @@ Exit status: 0 if the image was read, 1 if not, 2 for wrong usage.`,
 		},
 	}
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
-	c.Flags().StringVar(&o.arch, "arch", subvol.HostArch(), "architecture to plan for")
+	c.Flags().StringVar(&o.arch, "arch", "",
+		"architecture to plan for (default: that of the pool's partition)")
 	sizesFlag(c, &o.sizes)
 	return c
 }
@@ -50,14 +54,23 @@ func (o inspectOptions) run(ctx context.Context, w, messages io.Writer, path str
 	if err := needsRoot("looking into an image"); err != nil {
 		return err
 	}
-	info, err := o.inspect(ctx, path, sizesIf(o.sizes, messages))
-	switch {
-	case err != nil:
-		return err
-	case o.json:
-		return printJSON(w, info)
+	if o.arch != "" {
+		if _, err := knownArch(o.arch); err != nil {
+			return err
+		}
 	}
-	return info.print(w)
+	i, err := image.Open(path)
+	if err != nil {
+		return err
+	}
+	defer i.Close()
+	info := o.inspect(ctx, i, path, sizesIf(o.sizes, messages))
+	if o.json {
+		err = printJSON(w, info)
+	} else {
+		err = info.print(w)
+	}
+	return cmp.Or(err, info.damage(o.json))
 }
 
 // imageInfo is what is in an image, for programs.
@@ -72,6 +85,18 @@ type imageInfo struct {
 	Plan       *planJSON       `json:"plan,omitempty"`
 	Failure    string          `json:"failure,omitempty"` // why it would not boot
 	Lint       []lint.Finding  `json:"lint"`
+	Errors     []string        `json:"errors,omitempty"` // why this is not all
+}
+
+// damage is the error for what could not be read, which JSON has said.
+func (i imageInfo) damage(said bool) error {
+	switch {
+	case len(i.Errors) == 0:
+		return nil
+	case said:
+		return errSaid
+	}
+	return errors.New(strings.Join(i.Errors, "\n"))
 }
 
 type partitionInfo struct {
@@ -94,46 +119,55 @@ type entryInfo struct {
 	Options string `json:"options"`
 }
 
-func (o inspectOptions) inspect(ctx context.Context, path string, measure sizes) (imageInfo, error) {
-	i, err := image.Open(path)
-	if err != nil {
-		return imageInfo{}, err
-	}
-	defer i.Close()
+// inspect looks at all of an image. What cannot be read does not hide the rest.
+func (o inspectOptions) inspect(
+	ctx context.Context, i *image.Image, path string, measure sizes,
+) imageInfo {
 	info := imageInfo{
 		Path: path, Size: i.Size, SectorSize: i.Table.SectorSize, GUID: i.Table.DiskGUID.String(),
-		Entries: []entryInfo{}, Lint: []lint.Finding{},
+		Entries: []entryInfo{}, Members: []poolMember{}, Lint: []lint.Finding{},
 	}
 	for _, p := range i.Table.Partitions {
 		info.Partitions = append(info.Partitions, describePartition(p))
 	}
 	boot, err := i.Boot(ctx)
-	if err != nil {
-		return info, err
-	}
+	info.failed("read boot partition", err)
 	if boot != nil {
 		for _, e := range boot.Entries {
 			info.Entries = append(info.Entries, describeEntry(e))
 		}
 	}
-	plan, err := planOptions{arch: subvol.CanonicalArch(o.arch)}.plan([]string{path})
+	arch := subvol.CanonicalArch(cmp.Or(o.arch, i.Arch()))
+	plan, err := planOptions{arch: arch}.plan([]string{path})
 	if err != nil {
 		info.Failure = err.Error()
 	} else {
 		described := describePlan(plan)
 		info.Plan = &described
 	}
-	return info, i.WithPool(func(top *os.File) error {
-		err := info.lookInto(top)
+	info.failed("read pool", i.WithPool(func(top *os.File) error {
+		err := info.lookInto(top, arch)
 		measure(top, info.Members)
 		return err
-	})
+	}))
+	return info
+}
+
+// failed notes what could not be done, if there is an error.
+func (i *imageInfo) failed(what string, err error) {
+	if err != nil {
+		i.Errors = append(i.Errors, fmt.Sprintf("%s: %v", what, err))
+	}
 }
 
 // lookInto adds what is in the pool.
-func (i *imageInfo) lookInto(top *os.File) (err error) {
-	if i.Members, err = listMembers(top, "", ""); err != nil || i.Plan == nil {
+func (i *imageInfo) lookInto(top *os.File, arch string) error {
+	members, err := listMembers(top, listedFor{arch: arch})
+	if err != nil {
 		return err
+	}
+	if i.Members = members; i.Plan == nil {
+		return nil
 	}
 	usr, err := rootfs.OpenDir(top, i.Plan.Usr)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshroot/freshroot/internal/testfs"
 	"github.com/freshroot/freshroot/pkg/image"
+	"github.com/freshroot/freshroot/pkg/subvol"
 )
 
 // smallOS makes a tree that becomes an image, and the options for it.
@@ -137,6 +138,94 @@ func TestIntegrationImageESP(t *testing.T) {
 	out, err = run(t, with([]string{"image", "add", path}, large...)...)
 	if err == nil || !strings.Contains(err.Error(), want+newImage) {
 		t.Errorf("add: %v\n%s", err, out)
+	}
+}
+
+// smallImage builds an image of a small OS, with more options.
+func smallImage(t *testing.T, options ...string) string {
+	t.Helper()
+	testfs.Root(t)
+	path := filepath.Join(t.TempDir(), "disk.img")
+	args := append([]string{"image", "build", "-o", path}, smallOS(t, "1.0")...)
+	if out, err := run(t, append(args, options...)...); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// TestIntegrationInspectForeign looks into an image of another architecture: it says itself
+// which one.
+func TestIntegrationInspectForeign(t *testing.T) {
+	arch := "arm64"
+	if subvol.HostArch() == arch {
+		arch = "x86-64"
+	}
+	path := smallImage(t, "--arch", arch)
+	member := "usr:org.example.os:" + arch + ":1.0"
+	for _, test := range []struct {
+		args []string
+		want []string
+	}{
+		{nil, []string{member + "  good\n", "would boot " + member + "\n"}},
+		{[]string{"--arch", arch}, []string{member + "  good\n", "would boot " + member + "\n"}},
+		{[]string{"--arch", "riscv64"}, []string{"unusable: other architecture", "would boot nothing"}},
+	} {
+		out, err := run(t, append([]string{"image", "inspect", path}, test.args...)...)
+		for _, want := range test.want {
+			if err != nil || !strings.Contains(out, want) {
+				t.Errorf("%q lacks %q: %v\n%s", test.args, want, err, out)
+			}
+		}
+	}
+	var usage usageError
+	if out, err := run(t, "image", "inspect", "--arch", "vax", path); !errors.As(err, &usage) {
+		t.Errorf("--arch vax: %v\n%s", err, out)
+	}
+}
+
+// TestIntegrationInspectDamaged looks into an image of which one file system is damaged: the
+// rest is shown, and then why that is not all.
+func TestIntegrationInspectDamaged(t *testing.T) {
+	whole := smallImage(t)
+	for _, test := range []struct {
+		partition   int
+		want, error string
+	}{
+		{0, "\nmember     usr:org.example.os:x86-64:1.0  good\n", "read boot partition: "},
+		{1, "\nentry      extlinux/extlinux.conf: org.example.os:1.0", "read pool: "},
+	} {
+		path := filepath.Join(t.TempDir(), "disk.img")
+		testfs.Run(t, "cp", "--sparse=always", whole, path)
+		zeroPartition(t, path, test.partition)
+		out, err := run(t, "image", "inspect", path)
+		if err == nil || !strings.HasPrefix(err.Error(), test.error) || !strings.Contains(out, test.want) ||
+			!strings.Contains(out, "\npartition  2 \"freshroot\", root") {
+			t.Errorf("%v, want %q and %q:\n%s", err, test.error, test.want, out)
+		}
+		out, err = run(t, "image", "inspect", "--json", path)
+		var info imageInfo
+		if other := json.Unmarshal([]byte(out), &info); other != nil || !errors.Is(err, errSaid) ||
+			len(info.Partitions) != 2 || len(info.Errors) != 1 {
+			t.Errorf("JSON: %v, %v:\n%s", err, other, out)
+		}
+	}
+}
+
+// zeroPartition overwrites what a file system begins with.
+func zeroPartition(t *testing.T, path string, n int) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	i, err := image.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	if _, err := f.WriteAt(make([]byte, 128<<10), i.Table.Partitions[n].Offset); err != nil {
+		t.Fatal(err)
 	}
 }
 

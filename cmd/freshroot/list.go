@@ -84,7 +84,7 @@ func listPool(disks []string, measure sizes) (list []poolMember, err error) {
 			return nil, err
 		}
 		err = withPool(disk, found, func(dir *os.File) error {
-			list, err = listMembers(dir, "", "")
+			list, err = listMembers(dir, listedFor{arch: subvol.HostArch()})
 			measure(dir, list)
 			return err
 		})
@@ -103,9 +103,15 @@ func listPool(disks []string, measure sizes) (list []poolMember, err error) {
 	return status.Members, err
 }
 
-// listMembers lists what is at the top level of a pool. kernel is the release that
-// golden masters have to fit, or "".
-func listMembers(dir *os.File, kernel, running string) ([]poolMember, error) {
+// listedFor is the machine that golden masters have to fit.
+type listedFor struct {
+	arch    string
+	kernel  string // the release of the one that runs, or ""
+	running string // the golden master that runs, or ""
+}
+
+// listMembers lists what is at the top level of a pool.
+func listMembers(dir *os.File, on listedFor) ([]poolMember, error) {
 	entries, err := pool.Entries(dir)
 	if err != nil {
 		return nil, err
@@ -113,29 +119,29 @@ func listMembers(dir *os.File, kernel, running string) ([]poolMember, error) {
 	list := []poolMember{} // in JSON none is [], not null
 	for _, entry := range entries {
 		if entry != ".freshroot" {
-			list = append(list, describeMember(dir, entry, kernel, running))
+			list = append(list, describeMember(dir, entry, on))
 		}
 	}
 	slices.SortFunc(list, poolMember.compare)
 	return list, nil
 }
 
-func describeMember(dir *os.File, entry, kernel, running string) poolMember {
+func describeMember(dir *os.File, entry string, on listedFor) poolMember {
 	m, err := subvol.Parse(entry)
 	if err != nil {
 		return poolMember{Name: entry, Reason: "no member, left alone"}
 	}
 	p := poolMember{
 		Name: entry, Kind: m.Kind, Vendor: m.Vendor, Arch: m.Arch, Version: m.Version,
-		Running: entry == running,
+		Running: entry == on.running,
 	}
 	if m.Kind != subvol.Usr {
 		return p
 	}
 	p.Tries = countOf(m)
-	unusable := pool.CheckUsr(dir, entry, kernel)
+	unusable := pool.CheckUsr(dir, entry, on.kernel)
 	switch {
-	case m.Arch != subvol.HostArch():
+	case m.Arch != on.arch:
 		p.State, p.Reason = stateUnusable, "other architecture"
 	case unusable != nil:
 		p.State, p.Reason = stateUnusable, unusable.Error()

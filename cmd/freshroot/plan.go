@@ -74,10 +74,9 @@ func (o planOptions) run(w io.Writer, paths []string) error {
 func (o planOptions) plan(paths []string) (volatile.Plan, error) {
 	opts, warnings := volatile.ParseOptions(cmdline.Parse(o.cmdline))
 	opts.Timeout = 0 // what is not there now is not waited for
-	arch := subvol.CanonicalArch(o.arch)
-	if known := gpt.Architectures(); !slices.Contains(known, arch) {
-		return volatile.Plan{}, usageError{fmt.Errorf("architecture %q is not known; known: %s",
-			o.arch, strings.Join(known, ", "))}
+	arch, err := knownArch(o.arch)
+	if err != nil {
+		return volatile.Plan{}, err
 	}
 	disks, err := readDisks(paths)
 	if err != nil {
@@ -98,6 +97,16 @@ func (o planOptions) plan(paths []string) (volatile.Plan, error) {
 	})
 	plan.Warnings = append(warnings, plan.Warnings...)
 	return plan, err
+}
+
+// knownArch returns systemd's name of an architecture that there are types of partitions for.
+func knownArch(name string) (string, error) {
+	arch, known := subvol.CanonicalArch(name), gpt.Architectures()
+	if !slices.Contains(known, arch) {
+		return "", usageError{fmt.Errorf("architecture %q is not known; known: %s",
+			name, strings.Join(known, ", "))}
+	}
+	return arch, nil
 }
 
 func (o planOptions) printFailure(w io.Writer, f *volatile.Failure) {

@@ -114,7 +114,7 @@ func (s *bootStatus) look(dir *os.File) error {
 	if err != nil {
 		s.Warnings = append(s.Warnings, err.Error())
 	}
-	s.Members, err = listMembers(dir, s.Kernel, running)
+	s.Members, err = listMembers(dir, listedFor{subvol.HostArch(), s.Kernel, running})
 	if err != nil {
 		return err
 	}
