@@ -157,6 +157,9 @@ func (o espSync) sync(ctx context.Context, pool *os.File, running bootRecord,
 		m, _ := subvol.Parse(s.Entry)
 		c.Keep = append(c.Keep, m)
 	}
+	if c.Cluster, err = esp.Cluster(dir); err != nil {
+		return err
+	}
 	c.Style = cmp.Or(c.Style, s.UsedStyle())
 	c.Booted, _ = subvol.Parse(running.Usr) // none if freshroot did not boot this machine
 	found, c.Fallback = o.choose(found, c.Booted)

@@ -22,6 +22,16 @@ func (e *SpaceError) Error() string {
 		"delete versions from the pool, or other files from the partition", e.Need, e.Free)
 }
 
+// Cluster returns the unit in which the partition that is mounted at an open directory gives
+// space to files, in bytes.
+func Cluster(dir *os.File) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(dir.Fd()), &st); err != nil {
+		return 0, fmt.Errorf("look at space of %s: %w", dir.Name(), err)
+	}
+	return int64(st.Bsize), nil
+}
+
 // Apply does what is planned for the partition that is mounted at an open directory.
 // The error is a *SpaceError if it does not fit.
 func (p Plan) Apply(ctx context.Context, dir *os.File) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -44,8 +45,20 @@ func Decide(s State, want []Version, c Config) (Plan, error) {
 	if err := inOrder(d.writeAll, d.removeRest); err != nil {
 		return Plan{}, fmt.Errorf("plan boot partition: %w", err)
 	}
-	d.plan.Bytes = need(d.plan.Ops)
+	d.plan.Bytes = need(d.plan.Ops, max(d.Cluster, leastCluster),
+		newDirectories(d.plan.Ops, d.directories()))
 	return d.plan, nil
+}
+
+// directories are those that stay, as far as that is known.
+func (d *decider) directories() map[string]bool {
+	known := map[string]bool{}
+	for file := range d.sizes {
+		for dir := path.Dir(file); dir != "."; dir = path.Dir(dir) {
+			known[dir] = true
+		}
+	}
+	return known
 }
 
 // Compare orders versions as a boot without a pin would pick them.

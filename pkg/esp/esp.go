@@ -74,6 +74,7 @@ type Config struct {
 	// it shall not count.
 	Tries   int
 	Timeout int     // seconds that a menu is shown; negative: as there, or 3
+	Cluster int64   // bytes: the unit of space on the partition, as Cluster says; 4096 at least
 	Loader  File    // systemd-boot; without, there must be one
 	Stub    File    // systemd's stub, for UKI
 	Sign    *Signer // nil: nothing is signed

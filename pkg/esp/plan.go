@@ -2,6 +2,7 @@ package esp
 
 import (
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -69,28 +70,41 @@ func shown(path string) string {
 }
 
 const (
-	// cluster is the unit of space on a FAT of up to 8 GiB that mkfs.fat makes.
-	cluster = 4096
+	// leastCluster is the unit of space on a FAT of up to 8 GiB that mkfs.fat makes. With
+	// smaller ones less is needed, but not for names.
+	leastCluster = 4096
 	// signature is more than a signature takes, in bytes.
 	signature = 16 << 10
 )
 
-// clusters is the space that a file takes, with a new name in its directory. With smaller
-// clusters it is less.
-func clusters(size int64) int64 { return (size+cluster-1)/cluster*cluster + cluster }
-
-// need is how much space has to be free for operations to be done one after the other.
-func need(ops []Op) (most int64) {
-	var used int64
+// need is how much space has to be free for operations to be done one after the other, in
+// units of cluster. Directories that are made take one each.
+func need(ops []Op, cluster, directories int64) (most int64) {
+	used := directories * cluster
 	for _, op := range ops {
 		if op.Do == Write {
-			used += clusters(op.File.Size)
+			size := op.File.Size
 			if op.Sign != nil {
-				used += signature
+				size += signature
 			}
+			used += (size+cluster-1)/cluster*cluster + cluster // with a new name in its directory
 			most = max(most, used)
 		}
 		used -= op.frees / cluster * cluster // at least
 	}
 	return most
+}
+
+// newDirectories counts those that operations may have to make.
+func newDirectories(ops []Op, known map[string]bool) (n int64) {
+	for _, op := range ops {
+		if op.Do != Write {
+			continue
+		}
+		for dir := path.Dir(op.Path); dir != "." && !known[dir]; dir = path.Dir(dir) {
+			known[dir] = true
+			n++
+		}
+	}
+	return n
 }
