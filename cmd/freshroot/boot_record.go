@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/freshroot/freshroot/pkg/btrfs"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
@@ -63,6 +64,16 @@ func readBoot() (b bootRecord, err error) {
 	}
 	if err := json.Unmarshal(text, &b); err != nil {
 		return b, fmt.Errorf("read %s: %w", bootFile, err)
+	}
+	return b, nil
+}
+
+// ofPool returns the record if this machine runs from a pool, by whatever name it was opened,
+// and else an empty one.
+func (b bootRecord) ofPool(pool *os.File) (bootRecord, error) {
+	uuid, err := btrfs.UUID(pool)
+	if err != nil || uuid != b.Pool.UUID {
+		return bootRecord{}, err
 	}
 	return b, nil
 }

@@ -141,7 +141,8 @@ func changeEntries(w io.Writer, decide func(s esp.State) (esp.Plan, error)) erro
 }
 
 // readPoolAt shows a pool to f: the one that this machine runs from, that of a block
-// device, or the one that is mounted at a directory.
+// device, or the one that is mounted at a directory. running is empty if this machine runs
+// from another one.
 func readPoolAt(path string, f func(pool *os.File, running bootRecord) error) error {
 	running, err := readBoot()
 	if err != nil && !errors.Is(err, errNotBooted) {
@@ -153,16 +154,22 @@ func readPoolAt(path string, f func(pool *os.File, running bootRecord) error) er
 		}
 		return running.readPool(func(dir *os.File) error { return f(dir, running) })
 	}
+	named := func(dir *os.File) error {
+		record, err := running.ofPool(dir)
+		if err != nil {
+			return err
+		}
+		return f(dir, record)
+	}
 	if info, err := os.Stat(path); err != nil {
 		return err
 	} else if !info.IsDir() {
-		part := volatile.Partition{Device: path}
-		return withPool(path, part, func(dir *os.File) error { return f(dir, bootRecord{}) })
+		return withPool(path, volatile.Partition{Device: path}, named)
 	}
 	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	return f(dir, bootRecord{})
+	return named(dir)
 }

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/btrfs"
 	"github.com/freshroot/freshroot/pkg/subvol"
 )
 
@@ -108,6 +111,58 @@ func TestIntegrationEspNewest(t *testing.T) {
 	if diff := cmp.Diff(want, out); diff != "" || err != nil {
 		t.Errorf("the newest and a fallback: %v (-want +got):\n%s", err, diff)
 	}
+}
+
+// TestIntegrationEspRunning names the pool that this machine runs from, or another one. What
+// runs stays, though it is old.
+func TestIntegrationEspRunning(t *testing.T) {
+	pool := bootablePool(t, "1.0", "1.1", "1.2")
+	uuid, err := btrfs.UUID(testfs.Open(t, pool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	running := "usr:org.example.os:" + subvol.HostArch() + ":1.0"
+	for uuid, want := range map[string][]string{
+		uuid:                                   {"org.example.os-1.0.conf", "org.example.os-1.2.conf"},
+		"12345678-90ab-cdef-1234-567890abcdef": {"org.example.os-1.1.conf", "org.example.os-1.2.conf"},
+	} {
+		dir := t.TempDir()
+		record, err := json.Marshal(bootRecord{Usr: running, Pool: bootPool{UUID: uuid}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := toolBooted(record, pool, "esp", "sync", "--esp", dir, "--newest", "1")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if diff := cmp.Diff(want, list(t, filepath.Join(dir, "loader/entries"))); diff != "" {
+			t.Errorf("running from %s (-want +got):\n%s", uuid, diff)
+		}
+	}
+}
+
+// toolBooted runs the tool on a machine whose boot has left a record.
+func toolBooted(record []byte, pool string, args ...string) (out string, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// The thread ends with the goroutine, and what is mounted for it too.
+		runtime.LockOSThread()
+		for _, step := range []func() error{
+			func() error { return unix.Unshare(unix.CLONE_NEWNS) },
+			func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") },
+			func() error { return unix.Mount("run", "/run", "tmpfs", 0, "") },
+			func() error { return os.Mkdir(filepath.Dir(bootFile), 0o755) },
+			func() error { return os.WriteFile(bootFile, record, 0o644) },
+		} {
+			if err = step(); err != nil {
+				return
+			}
+		}
+		out, err = tool(pool, args...)
+	}()
+	<-done
+	return out, err
 }
 
 func TestIntegrationEspRefuses(t *testing.T) {

@@ -117,15 +117,13 @@ func (o *memberOptions) openMounted(path string) (*os.File, error) {
 // identify makes sure that it is a pool, and finds out whether this machine runs from
 // it, whatever the name that it was opened by.
 func (m *openedPool) identify() error {
-	if is, err := btrfs.IsTopLevel(m.top); err != nil {
+	is, err := btrfs.IsTopLevel(m.top)
+	if err != nil {
 		return err
 	} else if !is {
 		return fmt.Errorf("%q is not the top level of a pool", m.top.Name())
 	}
-	uuid, err := btrfs.UUID(m.top)
-	if uuid != m.running.Pool.UUID {
-		m.running = bootRecord{}
-	}
+	m.running, err = m.running.ofPool(m.top)
 	return err
 }
 
