@@ -10,14 +10,17 @@ import (
 )
 
 // progressLine shows on a terminal what is being done, in one line that is written over, and
-// nothing anywhere else.
+// nothing anywhere else. Its clock goes on also while a step has nothing to tell.
 type progressLine struct {
 	w     io.Writer
 	begun time.Time
-	shown time.Time // when the line was last written
+	after time.Duration // what ends before has no line
 
 	sync.Mutex
-	step string
+	step  string
+	text  string      // of the line, without the clock
+	shown time.Time   // when the line was last written; zero if it is not there
+	ticks *time.Timer // draws it anew, each second; nil if it has ended
 }
 
 // newProgressLine shows progress on w if it is a terminal that can do so.
@@ -28,22 +31,56 @@ func newProgressLine(w io.Writer) *progressLine {
 	return &progressLine{w: w, begun: time.Now()}
 }
 
-// often is how often the line is written, so that drawing it costs nothing.
-const often = 100 * time.Millisecond
+// newLateLine is newProgressLine for what often takes less than a second.
+func newLateLine(w io.Writer) *progressLine {
+	p := newProgressLine(w)
+	if p != nil {
+		p.after = tick
+	}
+	return p
+}
 
-// update is told of a step, and how far it is.
+const (
+	// often is how often the line is written, so that drawing it costs nothing.
+	often = 100 * time.Millisecond
+	// tick is how long the clock stands still, at most.
+	tick = time.Second
+)
+
+// update is told of a step, and how far it is. A line that has ended begins anew.
 func (p *progressLine) update(step string, done, total int64) {
 	if p == nil {
 		return
 	}
 	p.Lock()
 	defer p.Unlock()
-	now := time.Now()
-	if step == p.step && now.Sub(p.shown) < often {
+	if step == p.step && time.Since(p.shown) < often {
 		return
 	}
-	p.step, p.shown = step, now
-	fmt.Fprintf(p.w, "\r\x1b[K%s  %s", clock(now.Sub(p.begun)), step+amount(done, total))
+	p.step, p.text = step, step+amount(done, total)
+	if p.ticks == nil {
+		p.ticks = time.AfterFunc(tick, p.tick)
+	}
+	p.draw()
+}
+
+// tick draws the line with another time.
+func (p *progressLine) tick() {
+	p.Lock()
+	defer p.Unlock()
+	if p.ticks != nil {
+		p.draw()
+		p.ticks.Reset(tick)
+	}
+}
+
+// draw writes the line over what was there.
+func (p *progressLine) draw() {
+	now := time.Now()
+	if now.Sub(p.begun) >= p.after {
+		p.shown = now
+		fmt.Fprintf(p.w, "\r\x1b[K%s  %s", clock(now.Sub(p.begun)), p.text)
+	}
 }
 
 // end removes the line.
@@ -53,7 +90,14 @@ func (p *progressLine) end() {
 	}
 	p.Lock()
 	defer p.Unlock()
-	fmt.Fprint(p.w, "\r\x1b[K")
+	if p.ticks != nil {
+		p.ticks.Stop()
+		p.ticks = nil
+	}
+	if !p.shown.IsZero() {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.shown = time.Time{}
+	}
 }
 
 // clock is a time as 1:05.
