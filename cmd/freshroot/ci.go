@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -113,9 +114,12 @@ func (r *ciRun) execute(c *cobra.Command, image string, argv []string) error {
 	if mission.in, mission.out, err = r.parseCopies(); err != nil {
 		return err
 	}
+	line := r.progress(c.ErrOrStderr())
+	line.update("boot", 0, 0)
 	result, err := mission.execute(ctx, host.Options{
-		Boot: r.boot, Run: r.run, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr(),
+		Boot: r.boot, Run: r.run, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr(), Up: line.end,
 	})
+	line.end()
 	status := exitStatus(result.Status)
 	if err != nil {
 		status = statusOf(err)
@@ -128,6 +132,14 @@ func (r *ciRun) execute(c *cobra.Command, image string, argv []string) error {
 		return status
 	}
 	return nil
+}
+
+// progress shows how long the boot takes, unless the console shows what it does.
+func (r *ciRun) progress(stderr io.Writer) *progressLine {
+	if r.console == "-" {
+		return nil
+	}
+	return newLateLine(stderr)
 }
 
 // statusOf returns the status for a command that has none.

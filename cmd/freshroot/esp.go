@@ -27,13 +27,15 @@ func espCommand() *cobra.Command {
 	return group(c)
 }
 
-// espSync is the flags of "freshroot esp sync".
+// espSync is the flags of "freshroot esp sync", and what shows how far it is.
 type espSync struct {
 	esp, pool, arch        string
 	style, cmdline         string
 	signKey, signCert      string
 	newest, tries, timeout int
 	dryRun, json           bool
+
+	line *progressLine
 }
 
 func espSyncCommand() *cobra.Command {
@@ -94,6 +96,8 @@ func (o espSync) run(ctx context.Context, w io.Writer) error {
 	// Who is interrupted leaves nothing half-written behind.
 	ctx, stop := untilSignal(ctx)
 	defer stop()
+	o.line = newLateLine(os.Stderr)
+	o.line.update("compare with the pool", 0, 0)
 	var result espResult
 	err = readPoolAt(o.pool, func(pool *os.File, running bootRecord) error {
 		return withESP(o.esp, func(dir *os.File, s esp.State) error {
@@ -101,6 +105,7 @@ func (o espSync) run(ctx context.Context, w io.Writer) error {
 			return o.sync(ctx, pool, running, dir, s, config, &result)
 		})
 	})
+	o.line.end()
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -177,6 +182,9 @@ func (o espSync) sync(ctx context.Context, pool *os.File, running bootRecord,
 	c.Loader, c.Stub = esp.Programs(rootfs.FS(usr), c.Arch, os.DirFS("/usr"))
 	if result.plan, err = esp.Decide(s, found, c); err != nil || o.dryRun {
 		return err
+	}
+	result.plan.Progress = func(op esp.Op) {
+		o.line.update(string(op.Do)+" "+printable(op.Path), 0, 0)
 	}
 	return result.plan.Apply(ctx, dir)
 }

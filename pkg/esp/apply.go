@@ -53,6 +53,9 @@ func (p Plan) Apply(ctx context.Context, dir *os.File) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if p.Progress != nil {
+			p.Progress(op)
+		}
 		if err := op.apply(ctx, root); err != nil {
 			return fmt.Errorf("%s %s: %w", op.Do, op.Path, err)
 		}

@@ -3,6 +3,7 @@ package esp_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -31,6 +32,18 @@ func TestIntegrationSpace(t *testing.T) {
 	// What goes makes room.
 	for _, v := range []string{"1.1", "1.2", "1.3", "1.4"} {
 		sync(t, dir, versions(t, v), config())
+	}
+}
+
+// TestProgress is told of all that is done, in its order.
+func TestProgress(t *testing.T) {
+	dir := t.TempDir()
+	plan := decide(t, dir, versions(t, "1.0"), config())
+	var told strings.Builder
+	plan.Progress = func(op esp.Op) { fmt.Fprintln(&told, op) }
+	apply(t, dir, plan)
+	if diff := cmp.Diff(plan.String(), told.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -34,6 +34,8 @@ type Plan struct {
 	Ops      []Op
 	Bytes    int64    // that have to be free, at most
 	Warnings []string // for people
+
+	Progress func(Op) // is told of each operation before Apply does it; may be nil
 }
 
 // String lists the operations, one a line, and the warnings.

@@ -34,6 +34,7 @@ var (
 type Options struct {
 	Boot, Run      time.Duration // the longest that each may take; 0 is without end
 	Stdout, Stderr io.Writer     // get what the command writes, as it comes
+	Up             func()        // is called before the command writes anything; may be nil
 }
 
 // Result tells of a command that has ended.

@@ -91,6 +91,9 @@ func (t *talk) greet(r io.Reader) error {
 	t.up, t.result.Boot = true, time.Since(t.began)
 	t.began = time.Now()
 	t.limit(t.options.Run, ErrTimeout)
+	if t.options.Up != nil {
+		t.options.Up()
+	}
 	if f.Kind == job.Want {
 		return job.WriteFrame(t.port, job.Frame{Kind: job.Run, Data: t.job})
 	}

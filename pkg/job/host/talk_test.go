@@ -86,6 +86,25 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// TestUp is told that the guest is up, once, and before the command has written.
+func TestUp(t *testing.T) {
+	encoded, err := job.Job{Argv: []string{"echo", "out"}}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	served := make(chan error, 1)
+	go func() { served <- guest.Serve(t.Context(), theirs, nil) }()
+	var out bytes.Buffer
+	talk := talk{port: ours, job: encoded, began: time.Now(), options: Options{
+		Stdout: &out, Stderr: &out, Up: func() { out.WriteString("up\n") },
+	}}
+	if err := errors.Join(talk.talk(), <-served); err != nil || out.String() != "up\nout\n" {
+		t.Errorf("%v, %q", err, out.String())
+	}
+}
+
 // TestBadGuests has a talk with guests that say something else.
 func TestBadGuests(t *testing.T) {
 	const hello = "h\x00\x00\x00\x011"
