@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,8 +65,8 @@ system partition; they are booted without firmware, which takes less time, unles
 
 Exit status: that of the command; 128 and the number of the signal that ended it; 127
 if there is no such command, 126 if it cannot be executed; 124 if it took longer than
---timeout; 125 if the guest did not come up, or was lost before the command ended;
-130 if it was interrupted; 2 for wrong usage.`,
+--timeout; 125 if the guest did not come up, or was lost before the command ended, or
+the summary cannot be written; 130 if it was interrupted; 2 for wrong usage.`,
 		Example: `  freshroot ci run disk.img -- systemctl --failed
   freshroot ci run --timeout 10m disk.img -- sh -c 'cd /srv/app && exec ./test'`,
 		Args: arguments(imageAndCommand),
@@ -105,6 +106,9 @@ func (r *ciRun) flags(c *cobra.Command) {
 
 // execute runs the command. The temporary files go also if we are told to end.
 func (r *ciRun) execute(c *cobra.Command, image string, argv []string) error {
+	if err := r.check(); err != nil {
+		return usageError{err}
+	}
 	ctx, stop := untilSignal(c.Context())
 	defer stop()
 	// Who reads our output may go: that is an error of a write, not our death.
@@ -113,6 +117,12 @@ func (r *ciRun) execute(c *cobra.Command, image string, argv []string) error {
 	var err error
 	if mission.in, mission.out, err = r.parseCopies(); err != nil {
 		return err
+	}
+	say := func(err error) { fmt.Fprintf(c.ErrOrStderr(), "freshroot: ci run: %v\n", err) }
+	summary, err := r.openSummary()
+	if err != nil {
+		say(err)
+		return exitNotRun
 	}
 	line := r.progress(c.ErrOrStderr())
 	line.update("boot", 0, 0)
@@ -123,13 +133,27 @@ func (r *ciRun) execute(c *cobra.Command, image string, argv []string) error {
 	status := exitStatus(result.Status)
 	if err != nil {
 		status = statusOf(err)
-		fmt.Fprintf(c.ErrOrStderr(), "freshroot: ci run: %v\n", stopped(ctx, err))
+		say(stopped(ctx, err))
 	}
-	if err := r.summarize(result, status, err); err != nil {
-		return err
+	if err := summarize(summary, result, status, err); err != nil {
+		say(err)
+		status = cmp.Or(status, exitNotRun)
 	}
 	if status != 0 {
 		return status
+	}
+	return nil
+}
+
+// check refuses flags that make no machine.
+func (r *ciRun) check() error {
+	switch {
+	case r.memory < 1:
+		return fmt.Errorf("--memory %d: a machine has 1 MiB at least", r.memory)
+	case r.cpus < 1:
+		return fmt.Errorf("--cpus %d: a machine has one at least", r.cpus)
+	case r.initramfs != "" && r.kernel == "":
+		return errors.New("--initramfs needs --kernel")
 	}
 	return nil
 }

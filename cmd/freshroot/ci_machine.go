@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -112,20 +111,22 @@ type ciSummary struct {
 	Run    float64 `json:"run"`
 }
 
-// summarize writes the summary, if it was asked for.
-func (r *ciRun) summarize(result host.Result, status exitStatus, err error) error {
+// openSummary creates the file for the summary, if there shall be one: that it cannot be
+// written is known before the command has run.
+func (r *ciRun) openSummary() (io.WriteCloser, error) {
 	if r.json == "" {
-		return nil
+		return nopCloser{io.Discard}, nil
 	}
+	return os.Create(r.json)
+}
+
+// summarize writes the summary.
+func summarize(w io.WriteCloser, result host.Result, status exitStatus, err error) error {
 	s := ciSummary{
 		Status: int(status), Boot: result.Boot.Seconds(), Run: result.Run.Seconds(),
 	}
 	if err != nil {
 		s.Error = err.Error()
 	}
-	text, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(r.json, append(text, '\n'), 0o644)
+	return errors.Join(printJSON(w, s), w.Close())
 }

@@ -77,6 +77,11 @@ func TestCIRunRefuses(t *testing.T) {
 		{"want IMAGE -- COMMAND", []string{"disk.img", "true"}},
 		{"want IMAGE -- COMMAND", []string{"disk.img", "true", "--", "x"}},
 		{`--copy-in "x"`, []string{"--copy-in=x", "disk.img", "--", "true"}},
+		{"--initramfs needs --kernel", []string{"--initramfs=x", "disk.img", "--", "true"}},
+		{"--memory -1: ", []string{"--memory=-1", "disk.img", "--", "true"}},
+		{"--memory 0: ", []string{"--memory=0", "disk.img", "--", "true"}},
+		{"--cpus 0: ", []string{"--cpus=0", "disk.img", "--", "true"}},
+		{"exit status 125", []string{"--json=/nonexistent/x", "disk.img", "--", "true"}},
 		{"exit status 125", []string{"/nonexistent.img", "--", "true"}},
 		{"exit status 125", []string{empty, "--", "true"}},
 		{"exit status 125", []string{qcow2, "--", "true"}},
@@ -85,5 +90,28 @@ func TestCIRunRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%q: %v, want %q", test.args, err, test.want)
 		}
+		var usage usageError
+		if isStatus := strings.HasPrefix(test.want, "exit"); errors.As(err, &usage) == isStatus {
+			t.Errorf("%q: %#v", test.args, err)
+		}
+	}
+}
+
+// TestCISummary has a summary that can be written, and such that cannot.
+func TestCISummary(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "summary.json")
+	out, err := run(t, "ci", "run", "--json", file, "/nonexistent.img", "--", "true")
+	text, other := os.ReadFile(file)
+	if !errors.Is(err, exitNotRun) || other != nil || !strings.Contains(string(text), `"status": 125`) ||
+		!strings.Contains(string(text), "/nonexistent.img: no such file") {
+		t.Errorf("%v, %v: %s\n%s", err, other, out, text)
+	}
+	out, err = run(t, "ci", "run", "--json", t.TempDir(), "/nonexistent.img", "--", "true")
+	if !errors.Is(err, exitNotRun) || !strings.Contains(out, "is a directory") || strings.Contains(out, "nonexistent") {
+		t.Errorf("a directory: %v: %s", err, out)
+	}
+	out, err = run(t, "ci", "run", "--json", "/dev/full", "/nonexistent.img", "--", "true")
+	if !errors.Is(err, exitNotRun) || !strings.Contains(out, "no space left") {
+		t.Errorf("a full disk: %v: %s", err, out)
 	}
 }
