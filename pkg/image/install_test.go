@@ -168,7 +168,7 @@ func TestIntegrationInstallDiskFails(t *testing.T) {
 		fail       func(file string) error
 	}{
 		{"wipe", broken, gone}, {"unpack", broken, gone}, {"make boot partition", broken, gone},
-		{"verify pool", "reads as something else: error reading", gone}, {table, broken, gone},
+		{"verify pool", "reads as something else: error", gone}, {table, broken, gone},
 		{table, broken, worn(8<<10, 16<<10)}, // behind the header of the first, which is written last
 		{table, broken, worn(639<<20, 1<<20)},
 	} {
