@@ -89,8 +89,9 @@ func (p Plan) BootPartition() (efivar.Partition, error) {
 func (p Plan) installed(target *os.File) *Image {
 	table := &gpt.Table{SectorSize: p.Layout.SectorSize}
 	for n, part := range p.Layout.Partitions {
+		typ, _ := gpt.ParseGUID(part.Type) // one of those that we know
 		table.Partitions = append(table.Partitions, gpt.Partition{
-			Number: n + 1, Label: part.Label, Attributes: part.Attributes,
+			Number: n + 1, Type: typ, Label: part.Label, Attributes: part.Attributes,
 			Offset: p.Layout.Extents[n].Offset, Size: p.Layout.Extents[n].Size,
 		})
 	}

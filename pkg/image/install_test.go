@@ -199,6 +199,21 @@ func TestIntegrationInstallDiskFails(t *testing.T) {
 	}
 }
 
+// TestIntegrationInstallForeign installs an OS for another architecture, whose boot loader is
+// looked for when it is verified.
+func TestIntegrationInstallForeign(t *testing.T) {
+	_, disk := newDisk(t, 512)
+	src := open(t, tree(t, map[string]string{
+		"usr/bin/true": "#!/bin/sh\n",
+		"usr/lib/systemd/boot/efi/systemd-bootaa64.efi": "MZ #### LoaderInfo: systemd-boot 257 ####",
+	}))
+	fill := fillOptions(t, "1.0")
+	fill.Usr.Arch = "arm64"
+	must(t, install(t.Context(), t, disk, image.Unpacked(src, fill), func(o *image.Options) {
+		o.Fill, o.Boot.Style = fill, esp.Entries
+	}))
+}
+
 // occupy takes all the room that there is in the file system of a new file.
 func occupy(path string) error {
 	f, err := os.Create(path)
