@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -148,26 +147,6 @@ func then(action string, delay time.Duration) string {
 		return "A shell follows; when it ends, the machine halts."
 	}
 	return "The machine halts. Switch it off, or reset it."
-}
-
-// show writes lines to every console that the kernel uses, since one cannot know
-// which of them somebody looks at.
-func show(lines []string) {
-	text := strings.Join(lines, "\n") + "\n"
-	active, _ := os.ReadFile("/sys/class/tty/console/active")
-	shown := false
-	for _, name := range strings.Fields(string(active)) {
-		tty, err := os.OpenFile("/dev/"+name, os.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-		if err != nil {
-			continue
-		}
-		_, err = tty.WriteString(text)
-		shown = shown || err == nil
-		tty.Close()
-	}
-	if !shown {
-		os.Stdout.WriteString(text)
-	}
 }
 
 // end stops the machine. PID 1 stays, whatever happens: the kernel would panic.

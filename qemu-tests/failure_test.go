@@ -292,6 +292,25 @@ func TestIntegrationRescue(t *testing.T) {
 	s.expect("reboot: Power down")
 }
 
+// TestIntegrationScreenIsWhole has the kernel print on the console at each interrupt, so
+// also at those of the screen's own characters.
+func TestIntegrationScreenIsWhole(t *testing.T) {
+	t.Parallel()
+	s := newMachine(t).start("trace_event=irq:irq_handler_entry tp_printk " +
+		"freshroot.timeout=0 freshroot.on-failure=reboot")
+	s.wait()
+	console := s.vm.Output()
+	const message = "irq_handler_entry: "
+	_, screen, _ := strings.Cut(console, "\nfreshroot cannot boot this machine\n")
+	screen, after, found := strings.Cut(screen, "\nThe machine reboots in 1s.\n")
+	if !found || strings.Contains(screen, message) {
+		t.Error("the screen is torn")
+	}
+	if !strings.Contains(console, message) || !strings.Contains(after, "reboot: Restarting system") {
+		t.Error("the kernel is quiet")
+	}
+}
+
 // TestIntegrationNoShell asks for a shell where there is never one.
 func TestIntegrationNoShell(t *testing.T) {
 	t.Parallel()
