@@ -36,6 +36,15 @@ func accelerator(ctx context.Context, c Config) []string {
 	return tcg
 }
 
+// ready returns the machine as it is best for its accelerator, with that.
+func (c Config) ready(ctx context.Context) (Config, []string) {
+	accel := accelerator(ctx, c)
+	if accel[1] == tcg[1] && c.Kernel != "" && c.Firmware.Code == "" {
+		c.Kernel = unpacked(c.Kernel)
+	}
+	return c, accel
+}
+
 // kvmWorks boots the kernel once under KVM, if there is any.
 func kvmWorks(ctx context.Context, kernel string) bool {
 	dev, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)

@@ -10,7 +10,8 @@ import (
 // Attach boots a machine whose serial console is this process's terminal, and waits
 // until it is off. Ctrl-A X ends it.
 func Attach(ctx context.Context, c Config) error {
-	args, err := c.machineArgs(accelerator(ctx, c), "stdio,id=console,mux=on,signal=off")
+	c, accel := c.ready(ctx)
+	args, err := c.machineArgs(accel, "stdio,id=console,mux=on,signal=off")
 	if err != nil {
 		return fmt.Errorf("start %s: %w", QEMU, err)
 	}

@@ -8,7 +8,8 @@
 // The package emulates (TCG) unless KVM was seen to work: a /dev/kvm that can be
 // opened may still hang at the first guest, so it is tried with a short boot.
 // FRESHROOT_KVM=1 skips that trial and uses KVM, FRESHROOT_KVM=0 skips it and
-// emulates.
+// emulates. Emulated, a kernel is unpacked before the machine starts, where it can be
+// booted so (PVH).
 //
 // No privileges are needed beyond those to open the disks. A machine never
 // outlives the process that started it, nor the context it was started with.

@@ -40,7 +40,8 @@ type VM struct {
 // Start boots a machine. It is killed when ctx ends, when Kill is called, or when
 // this process dies, whichever comes first.
 func Start(ctx context.Context, c Config) (*VM, error) {
-	args, err := c.args(accelerator(ctx, c))
+	c, accel := c.ready(ctx)
+	args, err := c.args(accel)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", QEMU, err)
 	}

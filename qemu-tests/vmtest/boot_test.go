@@ -104,6 +104,20 @@ func TestDialogue(t *testing.T) {
 	}
 }
 
+// TestUnpackedKernel asks an emulated kernel for the version of the protocol it was booted
+// with: it makes 2.12 up itself where there was no bzImage.
+func TestUnpackedKernel(t *testing.T) {
+	t.Setenv("FRESHROOT_KVM", "0")
+	ctx := timeout(t)
+	v := vmtest.ForTest(t, config(t, shell))
+	expect(ctx, t, v, "GUEST-READY\n")
+	send(t, v, "cat /sys/kernel/boot_params/version; poweroff -f")
+	expect(ctx, t, v, `\b0x020c\n`)
+	if err := v.Wait(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRebootEndsMachine(t *testing.T) {
 	ctx := timeout(t)
 	v := vmtest.ForTest(t, config(t, "#!/bin/sh\nreboot -f\n"))
