@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/freshroot/freshroot/internal/testfs"
+	"github.com/freshroot/freshroot/pkg/directboot"
+	"github.com/freshroot/freshroot/pkg/vm"
+	"github.com/google/go-cmp/cmp"
 )
 
 // recipe runs the commands of a page in a directory, as somebody would who follows it, and
@@ -91,6 +94,11 @@ func TestIntegrationRecipeOCI(t *testing.T) {
 		t.Fatal(err)
 	}
 	says(t, recipe(t, "oci.md", dir), "would boot usr:org.example.os:x86-64:1.0")
+	r := bootImage(t, filepath.Join(dir, "os.img"))
+	checkSystemd(t, r)
+	if diff := cmp.Diff("usr:org.example.os:x86-64:1.0", r.boot.Usr); diff != "" {
+		t.Errorf("booted (-want +got):\n%s", diff)
+	}
 }
 
 // TestIntegrationRecipeBuildroot has a target directory with the busybox guest.
@@ -106,4 +114,20 @@ func TestIntegrationRecipeBuildroot(t *testing.T) {
 	testfs.Run(t, "cp", "-a", filepath.Join(k.Dir, "lib/modules", k.Release), modules)
 	testfs.Run(t, "cp", k.Image, filepath.Join(images, "bzImage"))
 	says(t, recipe(t, "buildroot.md", dir), "would boot usr:org.example.board:x86-64:1.0")
+	r := bootImage(t, filepath.Join(dir, "board.img"))
+	if diff := cmp.Diff("usr:org.example.board:x86-64:1.0", r.boot.Usr); diff != "" {
+		t.Errorf("booted (-want +got):\n%s", diff)
+	}
+}
+
+// bootImage boots what the boot loader of an image would boot, with what it would say.
+func bootImage(t *testing.T, path string) *report {
+	t.Helper()
+	boot, err := directboot.Extract(t.Context(), path, "x86-64", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMachine(t, vm.Disk{Path: path})
+	m.Kernel, m.Initramfs = boot.Kernel, boot.Initramfs
+	return m.boot(boot.Cmdline)
 }
