@@ -177,6 +177,10 @@ func TestIntegrationInspectForeign(t *testing.T) {
 			}
 		}
 	}
+	out, err := run(t, "list", path)
+	if err != nil || !strings.Contains(out, member+"  good\n") {
+		t.Errorf("list: %v\n%s", err, out)
+	}
 	var usage usageError
 	if out, err := run(t, "image", "inspect", "--arch", "vax", path); !errors.As(err, &usage) {
 		t.Errorf("--arch vax: %v\n%s", err, out)

@@ -84,7 +84,7 @@ func listPool(disks []string, measure sizes) (list []poolMember, err error) {
 			return nil, err
 		}
 		err = withPool(disk, found, func(dir *os.File) error {
-			list, err = listMembers(dir, listedFor{arch: subvol.HostArch()})
+			list, err = listMembers(dir, listedFor{arch: archOf(found)})
 			measure(dir, list)
 			return err
 		})

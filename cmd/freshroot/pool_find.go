@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
 
 	"github.com/freshroot/freshroot/pkg/device"
+	"github.com/freshroot/freshroot/pkg/gpt"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
 )
@@ -41,7 +43,8 @@ func isDisk(path string) error {
 
 // poolOn finds the pool on disks, and on which of them it is. The rules are those of a
 // boot without root=; but a single file system without partitions, for which a boot
-// needs root=, is what was meant as well.
+// needs root=, is what was meant as well; and so is the pool of another architecture, if
+// there is none for this machine.
 func poolOn(paths []string) (disk string, found volatile.Partition, err error) {
 	disks, err := readDisks(paths)
 	if err != nil {
@@ -51,7 +54,25 @@ func poolOn(paths []string) (disk string, found volatile.Partition, err error) {
 		return paths[0], disks[0].Partitions[0], nil
 	}
 	found, err = volatile.FindPool(disks, volatile.Options{}, subvol.HostArch(), "")
+	if err != nil {
+		found, err = foreignPool(disks, err)
+	}
 	return diskOf(found, paths), found, err
+}
+
+// foreignPool finds a pool for whatever machine; none is the error if there is none.
+func foreignPool(disks []volatile.Disk, none error) (volatile.Partition, error) {
+	for _, arch := range gpt.Architectures() {
+		if p, err := volatile.FindPool(disks, volatile.Options{}, arch, ""); err == nil {
+			return p, nil
+		}
+	}
+	return volatile.Partition{}, none
+}
+
+// archOf is the architecture that a partition is for, or this machine's.
+func archOf(p volatile.Partition) string {
+	return cmp.Or(gpt.ArchOf(p.Type), subvol.HostArch())
 }
 
 // diskOf returns which of the disks or images holds a partition. The name of an image's
