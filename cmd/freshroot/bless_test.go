@@ -265,6 +265,16 @@ func TestIntegrationMarkBad(t *testing.T) {
 	}
 }
 
+// TestIntegrationMarkBadReadOnly has a disk with its switch on.
+func TestIntegrationMarkBadReadOnly(t *testing.T) {
+	testfs.Root(t)
+	b := runningImage(t, poolImage(t, v+"2", v+"1"), volatile.Yes, v+"2", "--read-only")
+	err := b.markBad(io.Discard, "2")
+	if !errors.Is(err, errReadOnly) {
+		t.Errorf("mark-bad: %v, want %v", err, errReadOnly)
+	}
+}
+
 // TestIntegrationMarkedBad marks the version that runs, which neither the service that
 // blesses nor an orderly shutdown undoes. The next boot may bless it.
 func TestIntegrationMarkedBad(t *testing.T) {

@@ -51,10 +51,27 @@ var errLogLeft = errors.New("its log was not replayed, for this boot promises to
 // that is mounted already without its log being replayed.
 func mountWritable(path string) (*os.File, error) {
 	pool, err := mountNowhere(path)
-	if errors.Is(err, unix.EINVAL) && hasLog(path) {
+	switch {
+	case errors.Is(err, unix.EINVAL) && hasLog(path):
 		return nil, fmt.Errorf("change pool %s: %w", path, errLogLeft)
+	case errors.Is(err, unix.EACCES) && isReadOnly(path):
+		return nil, fmt.Errorf("change pool %s: %w", path, errReadOnly)
 	}
 	return pool, err
+}
+
+// errReadOnly says why the kernel does not permit it.
+var errReadOnly = errors.New("the disk is read-only: by a switch on it, or by blockdev --setro")
+
+// isReadOnly says whether a block device is.
+func isReadOnly(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	readOnly, err := device.ReadOnly(f)
+	return err == nil && readOnly
 }
 
 // hasLog says whether a btrfs has a log that was not replayed.

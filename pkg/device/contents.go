@@ -36,6 +36,16 @@ type Part struct {
 // IsEmpty says whether nothing was found that would be lost.
 func (c Contents) IsEmpty() bool { return len(c.Signatures) == 0 && len(c.Parts) == 0 }
 
+// ReadOnly says whether nothing can be written to a block device: by a switch, or because
+// the kernel was told so.
+func ReadOnly(disk *os.File) (bool, error) {
+	readOnly, err := unix.IoctlGetInt(int(disk.Fd()), unix.BLKROGET)
+	if err != nil {
+		return false, fmt.Errorf("ask whether %s is read-only: %w", disk.Name(), err)
+	}
+	return readOnly != 0, nil
+}
+
 // Look looks at a disk without changing it. A table that is damaged has no partitions.
 func Look(disk *os.File) (Contents, error) {
 	c := Contents{Part: Part{Device: disk.Name()}}
@@ -46,11 +56,9 @@ func Look(disk *os.File) (Contents, error) {
 	if c.SectorSize, err = unix.IoctlGetInt(int(disk.Fd()), unix.BLKSSZGET); err != nil {
 		return c, fmt.Errorf("read sector size of %s: %w", disk.Name(), err)
 	}
-	readOnly, err := unix.IoctlGetInt(int(disk.Fd()), unix.BLKROGET)
-	if err != nil {
-		return c, fmt.Errorf("ask whether %s is read-only: %w", disk.Name(), err)
+	if c.ReadOnly, err = ReadOnly(disk); err != nil {
+		return c, err
 	}
-	c.ReadOnly = readOnly != 0
 	model, _ := os.ReadFile(sysfs + "/class/block/" + nameOf(disk.Name()) + "/device/model")
 	c.Model = strings.TrimSpace(string(model))
 	c.Signatures = signature.Find(io.NewSectionReader(disk, 0, c.Size))
