@@ -85,13 +85,14 @@ func (o Op) move(root *os.Root) error {
 	return syncDirs(root, o.To)
 }
 
-// remove removes a file, and its directory if it was the last one of a version.
+// remove removes a file, and its directory if it was the last one of a version, or the menu.
 func (o Op) remove(root *os.Root) error {
 	if err := root.Remove(o.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	parent := path.Dir(o.Path)
-	for ; strings.HasPrefix(parent, dir+"/"); parent = path.Dir(parent) {
+	ours := func(p string) bool { return strings.HasPrefix(p, dir+"/") || isMenu(o.Path) && p != "." }
+	for ; ours(parent); parent = path.Dir(parent) {
 		if root.Remove(parent) != nil {
 			break // there is something else in it
 		}

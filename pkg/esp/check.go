@@ -24,8 +24,15 @@ type checker struct {
 // entry, as some may have been left out. It reads all that is compared.
 func Check(s State, versions []Version, arch string) (wrong []string, err error) {
 	c := checker{State: s, versions: versions}
-	if s.UsedStyle() == None {
-		return c.wrong, c.checkFilesAlone()
+	style := s.UsedStyle()
+	menu, isMenu := menus[style]
+	lost := isMenu && len(s.Entries) == 0
+	if lost {
+		c.add("%s is not there", menu.path)
+	}
+	if lost || style == None {
+		err := c.checkFilesAlone()
+		return c.wrong, err
 	}
 	c.checkLoader(arch)
 	c.checkNames()

@@ -51,6 +51,8 @@ func TestCheck(t *testing.T) {
 		{"gone", esp.Extlinux, lose(linux, initrd), []string{linux + " is not there", initrd + " is not there"}},
 		{"gone", esp.Grub, lose(initrd), []string{initrd + " is not there"}},
 		{"gone", esp.None, lose(initrd), []string{initrd + " is not there"}},
+		{"no menu", esp.Extlinux, lose("extlinux/extlinux.conf"), []string{"extlinux/extlinux.conf is not there"}},
+		{"no menu", esp.Grub, lose("grub/grub.cfg"), []string{"grub/grub.cfg is not there"}},
 		{"no entry", esp.Entries, lose(oneEntry), []string{"systemd-boot has no entry"}},
 		{"no entry", esp.UKI, lose(oneImage), []string{"systemd-boot has no entry"}},
 		{"no loader", esp.Entries, lose(ownLoader, anyLoader), []string{

@@ -191,8 +191,17 @@ func TestUsedStyle(t *testing.T) {
 			t.Errorf("%s has become %s", style, got)
 		}
 	}
+	// The directory of a menu is no sign of it once it was given up.
+	dir, c := t.TempDir(), config()
+	for _, style := range []esp.Style{esp.Extlinux, esp.None, esp.Grub, esp.None} {
+		c.Style = style
+		sync(t, dir, versions(t, "1.0"), c)
+		if got := look(t, dir).UsedStyle(); got != style {
+			t.Errorf("what was changed to %s has become %s", style, got)
+		}
+	}
 	// An entry may be lost, or not yet be written.
-	dir := t.TempDir()
+	dir = t.TempDir()
 	sync(t, dir, versions(t, "1.0"), config())
 	if err := os.RemoveAll(filepath.Join(dir, "loader/entries")); err != nil {
 		t.Fatal(err)

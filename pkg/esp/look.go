@@ -36,8 +36,9 @@ type Entry struct {
 	Options string // of the kernel, without the pin
 }
 
-// UsedStyle is the style of our entries. If there are none it is None where there are only
-// kernels and initramfs of ours, without a systemd-boot that would read entries, else Entries.
+// UsedStyle is the style of our entries. If there are none it is that of a menu which has left
+// its directory, or None where there are only kernels and initramfs of ours, without a
+// systemd-boot that would read entries, else Entries.
 func (s State) UsedStyle() Style {
 	for _, e := range s.Entries {
 		switch {
@@ -50,9 +51,22 @@ func (s State) UsedStyle() Style {
 		}
 	}
 	if len(s.Entries) == 0 && s.hasFiles() && !s.hasLoader() {
-		return None
+		return s.lostMenu()
 	}
 	return Entries
+}
+
+// lostMenu is the style of a menu whose directory has none, or None.
+func (s State) lostMenu() Style {
+	for _, style := range []Style{Extlinux, Grub} {
+		menu := menus[style].path
+		_, noDir := fs.Stat(s.fsys, path.Dir(menu))
+		_, noMenu := fs.Stat(s.fsys, menu)
+		if noDir == nil && errors.Is(noMenu, fs.ErrNotExist) {
+			return style
+		}
+	}
+	return None
 }
 
 // hasFiles says whether there is a kernel or an initramfs of ours, whole or not.
