@@ -80,7 +80,7 @@ func (o *espSync) flags(c *cobra.Command) {
 		"only the newest `N` versions, the one that runs and a fallback (default: all)")
 	f.IntVar(&o.tries, "tries", 0,
 		"tries that systemd-boot gives a new entry whose version is not counted in the pool")
-	f.IntVar(&o.timeout, "timeout", -1, "`SECONDS` that a menu is shown (default: as it is, or 3)")
+	f.IntVar(&o.timeout, "timeout", -1, "`SECONDS` that a menu is shown; negative: as it is, or 3")
 	f.StringVar(&o.signKey, "sign-key", "",
 		"private key `FILE` to sign boot loader and images with (needs sbsign)")
 	f.StringVar(&o.signCert, "sign-cert", "", "its certificate `FILE`")

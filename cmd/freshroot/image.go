@@ -62,7 +62,7 @@ Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 		RunE:    func(c *cobra.Command, _ []string) error { return b.run(c.Context(), c.OutOrStdout()) },
 	}
 	b.fillFlags.add(c, 0)
-	b.bootFlags.add(c, 0)
+	b.bootFlags.add(c, true)
 	b.builderFlags.add(c)
 	f := c.Flags()
 	f.StringVarP(&b.Output, "output", "o", "", "`FILE` to write")
@@ -118,14 +118,19 @@ type bootFlags struct {
 	timeout                   int
 }
 
-// add adds them; timeout is how long the menu is shown if nothing is said.
-func (o *bootFlags) add(c *cobra.Command, timeout int) {
+// add adds them. What is new has systemd-boot and shows no menu if nothing is said; what is
+// there stays as it is.
+func (o *bootFlags) add(c *cobra.Command, isNew bool) {
+	style, timeout, menu := "as it is, or systemd-boot", -1, "negative: as it is, or 3"
+	if isNew {
+		style, timeout, menu = "systemd-boot", 0, "0 for none"
+	}
 	f := c.Flags()
 	f.StringVar(&o.style, "bootloader", "",
-		"`WHICH`: systemd-boot, uki, extlinux, grub or none (default: as it is, or systemd-boot)")
+		"`WHICH`: systemd-boot, uki, extlinux, grub or none (default: "+style+")")
 	f.BoolVar(&o.uki, "uki", false, "the same as --bootloader uki: unified kernel images")
 	f.StringVar(&o.cmdline, "cmdline", "", "kernel `OPTIONS`")
-	f.IntVar(&o.timeout, "timeout", timeout, "`SECONDS` that a menu is shown; negative: as it is")
+	f.IntVar(&o.timeout, "timeout", timeout, "`SECONDS` that a menu is shown; "+menu)
 	f.StringVar(&o.key, "sign-key", "",
 		"private key `FILE` to sign boot loader and images with (needs sbsign)")
 	f.StringVar(&o.cert, "sign-cert", "", "its certificate `FILE`")

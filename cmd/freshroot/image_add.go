@@ -51,7 +51,7 @@ Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 		},
 	}
 	fill.add(c, newTries)
-	boot.add(c, -1)
+	boot.add(c, false)
 	f := c.Flags()
 	f.StringVar(&add.size, "size", "", "`SIZE` that the disk gets (default: what it has)")
 	f.StringVar(&add.compress, "compress", "zstd", "of the pool: zstd, zstd:LEVEL or none")

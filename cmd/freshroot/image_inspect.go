@@ -28,7 +28,8 @@ func imageInspectCommand() *cobra.Command {
 		Long: `Show the partitions of a disk image, the entries of its boot loader, the members of
 its pool, what it would boot, and what "freshroot factory lint" has to say of that.
 With --sizes it says of each member what "freshroot list --sizes" does, and takes as
-long. Of a damaged image it shows what can be read. Not a byte of the image changes. It needs root, to mount the pool read-only.
+long. Of a damaged image it shows what can be read. Not a byte of the image changes. It
+needs root, to mount the pool read-only.
 
 Exit status: 0 if the image was read, 1 if not all of it was, 2 for wrong usage.`,
 		Example: "  freshroot image inspect --sizes disk.img",

@@ -47,7 +47,7 @@ Exit status: 0 if it is done, 1 if it failed, 2 for wrong usage.`,
 		},
 	}
 	o.fillFlags.add(c, 0)
-	o.bootFlags.add(c, 0)
+	o.bootFlags.add(c, true)
 	f := c.Flags()
 	f.BoolVar(&o.fromRunning, "from-running", false, "install the golden master that is running")
 	f.StringVar(&o.from, "from", "", "`URL` to fetch the source from, by HTTP")

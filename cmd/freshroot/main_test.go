@@ -94,3 +94,20 @@ func TestUsageLines(t *testing.T) {
 	}
 	check(rootCommand())
 }
+
+// TestHelpWidth has no line of a help text that a terminal would break.
+func TestHelpWidth(t *testing.T) {
+	const most = 90
+	var check func(c *cobra.Command)
+	check = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			check(sub)
+		}
+		for line := range strings.Lines(c.Long) {
+			if len(line) > most && !strings.Contains(c.CommandPath(), completionName) {
+				t.Errorf("%s: %s", c.CommandPath(), line)
+			}
+		}
+	}
+	check(rootCommand())
+}
