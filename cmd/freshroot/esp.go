@@ -68,8 +68,7 @@ func (o *espSync) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.esp, "esp", "",
 		"mounted `DIR` to change (default: the partition is found and mounted)")
-	f.StringVar(&o.pool, "pool", "",
-		"block device of the pool, or where its top level is mounted (default: that of this machine)")
+	f.StringVar(&o.pool, "pool", "", poolUsage)
 	f.StringVar(&o.arch, "arch", subvol.HostArch(), "architecture of the golden masters")
 	f.StringVar(&o.style, "bootloader", "",
 		"`WHICH`: systemd-boot, uki (systemd-boot with unified kernel images), extlinux (U-Boot), "+

@@ -16,7 +16,6 @@ import (
 	"github.com/freshroot/freshroot/pkg/mount"
 	"github.com/freshroot/freshroot/pkg/rootfs"
 	"github.com/freshroot/freshroot/pkg/subvol"
-	"github.com/freshroot/freshroot/pkg/volatile"
 )
 
 // efivars is where the firmware's variables are.
@@ -140,36 +139,18 @@ func changeEntries(w io.Writer, decide func(s esp.State) (esp.Plan, error)) erro
 	return nil
 }
 
-// readPoolAt shows a pool to f: the one that this machine runs from, that of a block
-// device, or the one that is mounted at a directory. running is empty if this machine runs
-// from another one.
+// readPoolAt shows a pool to f: the one that this machine runs from, or that of a disk, of an
+// image, or of the directory where its top level is mounted. running is empty if this machine
+// runs from another one.
 func readPoolAt(path string, f func(pool *os.File, running bootRecord) error) error {
-	running, err := readBoot()
-	if err != nil && !errors.Is(err, errNotBooted) {
+	if err := needsRoot("looking at the pool"); err != nil {
 		return err
 	}
-	if path == "" {
-		if err != nil {
-			return fmt.Errorf("%w: name a pool with --pool", err)
-		}
-		return running.readPool(func(dir *os.File) error { return f(dir, running) })
-	}
-	named := func(dir *os.File) error {
-		record, err := running.ofPool(dir)
-		if err != nil {
-			return err
-		}
-		return f(dir, record)
-	}
-	if info, err := os.Stat(path); err != nil {
-		return err
-	} else if !info.IsDir() {
-		return withPool(path, volatile.Partition{Device: path}, named)
-	}
-	dir, err := os.Open(path)
+	o := memberOptions{pool: path, readOnly: true}
+	m, err := o.open()
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	return named(dir)
+	defer m.top.Close()
+	return f(m.top, m.running)
 }

@@ -113,6 +113,15 @@ func TestIntegrationEspNewest(t *testing.T) {
 	}
 }
 
+// TestIntegrationEspOfImage takes the pool out of the image of a disk.
+func TestIntegrationEspOfImage(t *testing.T) {
+	image := newPool(t, 512, v+"1")
+	out, err := tool(image, "esp", "sync", "--esp", t.TempDir())
+	if want := "no golden master of the pool has a kernel"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q\n%s", err, want, out)
+	}
+}
+
 // TestIntegrationEspRunning names the pool that this machine runs from, or another one. What
 // runs stays, though it is old.
 func TestIntegrationEspRunning(t *testing.T) {

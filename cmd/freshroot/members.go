@@ -26,10 +26,12 @@ type memberOptions struct {
 
 // poolFlag adds the flag that names the pool, and returns the command.
 func (o *memberOptions) poolFlag(c *cobra.Command) *cobra.Command {
-	c.Flags().StringVar(&o.pool, "pool", "",
-		"`DISK_OR_IMAGE` with the pool, or where its top level is mounted (default: of this machine)")
+	c.Flags().StringVar(&o.pool, "pool", "", poolUsage)
 	return c
 }
+
+// poolUsage is what --pool says of itself.
+const poolUsage = "`DISK_OR_IMAGE` with the pool, or where its top level is mounted (default: of this machine)"
 
 // flags adds that and --json.
 func (o *memberOptions) flags(c *cobra.Command) *cobra.Command {
