@@ -8,27 +8,34 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestIntegrationDebian boots a real distribution with stock systemd in each mode,
-// twice on one disk.
+// lived is what a disk goes through that is booted in one mode after the other. The modes
+// from the first boot on, each on a disk of its own, are TestIntegrationModes.
+var lived = []struct {
+	mode          string
+	etc, variable guest.Marker
+}{
+	{"no", guest.MarkerNew, guest.MarkerNew},
+	{"no", guest.MarkerKept, guest.MarkerKept},
+	{"state", guest.MarkerKept, guest.MarkerNew},
+	{"yes", guest.MarkerNew, guest.MarkerNew},
+	{"overlay", guest.MarkerKept, guest.MarkerKept},
+}
+
+// TestIntegrationDebian boots a real distribution with stock systemd in each mode, on one
+// disk.
 func TestIntegrationDebian(t *testing.T) {
+	t.Parallel()
 	const (
 		entry    = "usr:org.debian.bookworm:x86-64:12.0"
 		instance = "root:default:org.debian.bookworm:x86-64"
 	)
-	for _, mode := range modes(instance) {
-		t.Run(mode.name, func(t *testing.T) {
-			t.Parallel()
-			spec := pool(guest.Pool(guest.Member{Name: entry, Usr: debian.get(t)}))
-			spec.SizeMiB = 768
-			m := newMachine(t, disk(t, spec))
-			cmdline := "volatile=" + mode.name
-			r := m.boot(cmdline)
-			mode.check(t, r, entry, guest.MarkerNew, guest.MarkerNew)
-			checkSystemd(t, r)
-			r = m.boot(cmdline)
-			mode.check(t, r, entry, mode.etc, mode.variable)
-			checkSystemd(t, r)
-		})
+	spec := pool(guest.Pool(guest.Member{Name: entry, Usr: debian.get(t)}))
+	spec.SizeMiB = debianDisk
+	m := newMachine(t, disk(t, spec))
+	for _, l := range lived {
+		r := m.boot("volatile=" + l.mode)
+		modeOf(instance, l.mode).check(t, r, entry, l.etc, l.variable)
+		checkSystemd(t, r)
 	}
 }
 

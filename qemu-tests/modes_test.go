@@ -37,6 +37,12 @@ func modes(instance string) []mode {
 	}
 }
 
+// modeOf is the one of this name.
+func modeOf(instance, name string) mode {
+	all := modes(instance)
+	return all[slices.IndexFunc(all, func(m mode) bool { return m.name == name })]
+}
+
 // check compares a report with what the mode promises. etc and variable are the
 // markers to be found.
 func (m mode) check(t *testing.T, r *report, entry string, etc, variable guest.Marker) {

@@ -114,52 +114,46 @@ func identity(t *testing.T, r *report) (id string) {
 	return match[1]
 }
 
-// TestIntegrationOpenRC boots a real distribution without systemd in each mode, then
-// an update of it on the same disk, and once the version from before again. All that
-// systemd would do before its first service is ours to do, and what its units would do
-// after the last one is our scripts'.
+// TestIntegrationOpenRC boots a real distribution without systemd in each mode on one disk,
+// each time the other of two versions. All that systemd would do before its first service
+// is ours to do, and what its units would do after the last one is our scripts'.
 func TestIntegrationOpenRC(t *testing.T) {
+	t.Parallel()
 	const (
 		entry    = "usr:org.debian.openrc:x86-64:"
 		instance = "root:default:org.debian.openrc:x86-64"
 	)
-	for _, mode := range modes(instance) {
-		t.Run(mode.name, func(t *testing.T) {
-			t.Parallel()
-			tool := tool.get(t)
-			var members []guest.Member
-			for _, version := range []string{"12.0", "12.1"} {
-				members = append(members, guest.Member{
-					Name: entry + version, Usr: openrc.get(t), Edit: func(root string) error {
-						return errors.Join(addPopulation(root), addScripts(root, tool))
-					},
-				})
-			}
-			spec := pool(guest.Pool(members...))
-			spec.SizeMiB = 2 * debianDisk
-			m := newMachine(t, disk(t, spec))
-			m.ExtraArgs = productUUID
-			boot := func(version string, etc, variable guest.Marker) string {
-				r := m.boot("systemd.hostname=" + hostname + " volatile=" + mode.name +
-					" freshroot.usr=" + version + " " +
-					guest.RunArg(lookAtPopulated+"echo ---;"+lookAtIdentity))
-				id := identity(t, r)
-				mode.check(t, r, entry+version, etc, variable)
-				checkOpenRC(t, r)
-				if done := entry + version + " stays as it is"; !strings.Contains(r.console, done) {
-					t.Errorf("%s is not blessed:\n%s", version, r.console)
-				}
-				return id
-			}
-			ids := []string{boot("12.0", guest.MarkerNew, guest.MarkerNew)}
-			ids = append(ids, boot("12.1", mode.etc, mode.variable))
-			if mode.name == "no" {
-				ids = append(ids, boot("12.0", mode.etc, mode.variable))
-			}
-			if len(slices.Compact(ids)) != 1 {
-				t.Errorf("machine-ids: %q", ids)
-			}
+	tool, versions := tool.get(t), []string{"12.0", "12.1"}
+	var members []guest.Member
+	for _, version := range versions {
+		members = append(members, guest.Member{
+			Name: entry + version, Usr: openrc.get(t), Edit: func(root string) error {
+				return errors.Join(addPopulation(root), addScripts(root, tool))
+			},
 		})
+	}
+	spec := pool(guest.Pool(members...))
+	spec.SizeMiB = 2 * debianDisk
+	m := newMachine(t, disk(t, spec))
+	m.ExtraArgs = productUUID
+	var ids []string
+	for i, l := range lived {
+		version := versions[i%2]
+		r := m.boot("systemd.hostname=" + hostname + " volatile=" + l.mode +
+			" freshroot.usr=" + version + " " +
+			guest.RunArg(lookAtPopulated+"echo ---;"+lookAtIdentity))
+		id := identity(t, r)
+		if l.mode != "yes" { // which shows nothing of the instance
+			ids = append(ids, id)
+		}
+		modeOf(instance, l.mode).check(t, r, entry+version, l.etc, l.variable)
+		checkOpenRC(t, r)
+		if done := entry + version + " stays as it is"; !strings.Contains(r.console, done) {
+			t.Errorf("%s is not blessed:\n%s", version, r.console)
+		}
+	}
+	if len(slices.Compact(ids)) != 1 {
+		t.Errorf("machine-ids of the instance: %q", ids)
 	}
 }
 
