@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -128,9 +129,12 @@ func blockDevice(disk string, p volatile.Partition, writable bool) (*os.File, er
 	if writable {
 		// For as long as the loop device is there, which refers to this opening: of one
 		// file system the kernel mounts no second device.
-		if err := lock(f); err != nil {
+		locked, err := device.OpenLocked(context.Background(), disk, mode)
+		if err != nil {
 			return nil, err
 		}
+		defer locked.Close()
+		f = locked
 	}
 	return device.AttachLoop(f, device.Range{Offset: p.Offset, Size: p.Size, Writable: writable})
 }

@@ -25,7 +25,8 @@ type AddOptions struct {
 }
 
 // Add puts one more OS or version into an image, and makes its boot partition match. The
-// image is replaced by a changed copy: it is what it was, or complete.
+// image is replaced by a changed copy: it is what it was, or complete. Others who change it
+// are waited for.
 func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (result Result, err error) {
 	result.Output = path
 	if err := o.Boot.canFill(); err != nil {
@@ -34,6 +35,12 @@ func Add(ctx context.Context, path string, src *source.Source, o AddOptions) (re
 	if err := o.check(ctx, path, src); err != nil {
 		return result, err
 	}
+	o.Fill.Progress.report("wait for others who change it")
+	locked, err := device.OpenLocked(ctx, path, os.O_RDONLY)
+	if err != nil {
+		return result, err
+	}
+	defer locked.Close()
 	copied, err := duplicate(ctx, path, o.Fill.Progress)
 	if err != nil {
 		return result, err
