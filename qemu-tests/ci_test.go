@@ -165,7 +165,7 @@ func (i *ciImage) testOutput(t *testing.T) {
 // testTimeout has a command that does not end.
 func (i *ciImage) testTimeout(t *testing.T) {
 	got := i.run(t, []string{"--timeout=1s"}, "sleep", "1000000")
-	want := ciResult{124, "", "freshroot: ci run: the command took too long (1s)\n"}
+	want := ciResult{124, "", "freshroot ci run: the command took too long (1s)\n"}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(ciResult{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

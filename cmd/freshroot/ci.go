@@ -118,7 +118,7 @@ func (r *ciRun) execute(c *cobra.Command, image string, argv []string) error {
 	if mission.in, mission.out, err = r.parseCopies(); err != nil {
 		return err
 	}
-	say := func(err error) { fmt.Fprintf(c.ErrOrStderr(), "freshroot: ci run: %v\n", err) }
+	say := func(err error) { fmt.Fprintf(c.ErrOrStderr(), "%s: %v\n", c.CommandPath(), err) }
 	summary, err := r.openSummary()
 	if err != nil {
 		say(err)
