@@ -16,44 +16,41 @@ import (
 	"github.com/freshroot/freshroot/pkg/source/compress"
 )
 
-// unpackedKernels remembers, by kernel, where it is unpacked.
+// unpackedKernels remembers, by kernel, the file that it is unpacked in.
 var unpackedKernels sync.Map
 
 // unpacked returns the path of a kernel that needs not unpack itself: emulated, that takes
 // longer than the rest of its boot. It is path where there is no such kernel in the file.
 func unpacked(path string) string {
-	kernel, _ := unpackedKernels.LoadOrStore(path, sync.OnceValue(func() string {
-		image, err := os.ReadFile(path)
+	once, _ := unpackedKernels.LoadOrStore(path, sync.OnceValue(func() *os.File {
+		f, err := unpackFile(path)
 		if err != nil {
-			return path
-		}
-		elf, err := unpackKernel(image)
-		if err != nil {
-			return path
-		}
-		f, err := memoryFile("vmlinux", elf)
-		if err != nil {
-			return path
+			return nil // it still can unpack itself
 		}
 		return f
 	}))
-	return kernel.(func() string)()
+	f := once.(func() *os.File)()
+	if f == nil {
+		return path
+	}
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
 }
 
-// memoryFile returns the path of a file that lives as long as this process.
-func memoryFile(name string, content []byte) (string, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+// unpackFile unpacks a kernel into a file in memory.
+func unpackFile(path string) (*os.File, error) {
+	image, err := os.ReadFile(path)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	for left := content; len(left) > 0; {
-		n, err := unix.Write(fd, left)
-		if err != nil {
-			return "", errors.Join(err, unix.Close(fd))
-		}
-		left = left[n:]
+	fd, err := unix.MemfdCreate("vmlinux", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), nil
+	f := os.NewFile(uintptr(fd), "vmlinux")
+	if err := unpackKernel(f, image); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // Fields of the header of a bzImage: https://docs.kernel.org/arch/x86/boot.html
@@ -66,29 +63,30 @@ const (
 	headerEnd     = 0x250
 )
 
-// maxKernel bounds what a kernel unpacks to.
-const maxKernel = 1 << 30
+const (
+	maxKernel = 1 << 30 // bounds what a kernel unpacks to
+	maxNotes  = 1 << 20 // and how much of its notes is read
+)
 
-// unpackKernel returns the ELF file in a bzImage, if QEMU can boot it: it has to have the
-// entry of the PVH boot protocol (Linux 4.21, CONFIG_PVH).
-func unpackKernel(image []byte) ([]byte, error) {
+// unpackKernel writes the ELF file that is in a bzImage. QEMU has to be able to boot it: it
+// needs the entry of the PVH boot protocol (Linux 4.21, CONFIG_PVH).
+func unpackKernel(to *os.File, image []byte) error {
 	packed, err := payload(image)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r, err := compress.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer r.Close()
-	kernel, err := io.ReadAll(io.LimitReader(r, maxKernel))
-	if err != nil {
-		return nil, err
+	if _, err := io.Copy(to, io.LimitReader(r, maxKernel)); err != nil {
+		return err
 	}
-	if !hasPVH(kernel) {
-		return nil, errors.New("it has no PVH entry")
+	if !hasPVH(to) {
+		return errors.New("it has no PVH entry")
 	}
-	return kernel, nil
+	return nil
 }
 
 // payload returns what is packed in a bzImage.
@@ -113,9 +111,9 @@ func payload(image []byte) ([]byte, error) {
 }
 
 // hasPVH looks for the note XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h).
-func hasPVH(kernel []byte) bool {
+func hasPVH(kernel io.ReaderAt) bool {
 	const entry = 18
-	f, err := elf.NewFile(bytes.NewReader(kernel))
+	f, err := elf.NewFile(kernel)
 	if err != nil {
 		return false
 	}
@@ -123,7 +121,7 @@ func hasPVH(kernel []byte) bool {
 		if p.Type != elf.PT_NOTE {
 			continue
 		}
-		notes, err := io.ReadAll(p.Open())
+		notes, err := io.ReadAll(io.LimitReader(p.Open(), maxNotes))
 		if err != nil {
 			return false
 		}

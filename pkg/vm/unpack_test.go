@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -73,6 +75,20 @@ func gzipped(t *testing.T, content []byte) []byte {
 	return b.Bytes()
 }
 
+// unpack unpacks a kernel and returns it.
+func unpack(t *testing.T, image []byte) ([]byte, error) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "vmlinux"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unpackKernel(f, image); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(f.Name())
+}
+
 func TestUnpackKernel(t *testing.T) {
 	w, err := zstd.NewWriter(nil)
 	if err != nil {
@@ -85,7 +101,7 @@ func TestUnpackKernel(t *testing.T) {
 		"none": append(bytes.Clone(kernel), 0xb0, 0, 0, 0),
 	}
 	for name, payload := range tests {
-		got, err := unpackKernel(bzImage(payload))
+		got, err := unpack(t, bzImage(payload))
 		if err != nil || !bytes.Equal(got, kernel) {
 			t.Errorf("%s: %d bytes, %v, want %d", name, len(got), err, len(kernel))
 		}
@@ -108,7 +124,7 @@ func TestUnpackOther(t *testing.T) {
 		"an older protocol": edited(whole, bootVersion, 7),
 	}
 	for name, image := range tests {
-		if got, err := unpackKernel(image); err == nil {
+		if got, err := unpack(t, image); err == nil {
 			t.Errorf("%s: %d bytes, want an error", name, len(got))
 		}
 	}
@@ -125,7 +141,7 @@ func FuzzUnpackKernel(f *testing.F) {
 	f.Add(bzImage(append(kernelELF(pvh), 0, 0, 0, 0)))
 	f.Add(bzImage(append(kernelELF(endless), 0, 0, 0, 0)))
 	f.Fuzz(func(t *testing.T, image []byte) {
-		kernel, err := unpackKernel(image)
+		kernel, err := unpack(t, image)
 		if err == nil && !bytes.HasPrefix(kernel, []byte("\x7fELF")) {
 			t.Errorf("unpacked %q", kernel[:min(len(kernel), 64)])
 		}
