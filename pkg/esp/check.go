@@ -68,6 +68,24 @@ func (c *checker) checkLoader(arch string) {
 	if len(c.Entries)+len(c.Foreign) == 0 && len(c.versions) > 0 {
 		c.add("systemd-boot has no entry")
 	}
+	c.compareLoaders(own, boot)
+}
+
+// compareLoaders wants the two copies of systemd-boot to be one program: there is no checksum
+// that would tell when a bit of one has changed.
+func (c *checker) compareLoaders(own, boot string) {
+	a, found := c.installed(own)
+	if !found {
+		return
+	}
+	if a.version == "" {
+		c.add("%s is not systemd-boot", own)
+		return
+	}
+	b, _ := c.installed(boot)
+	if a.version == b.version && a.signed == b.signed && a.sum != b.sum {
+		c.add("%s and %s are both systemd-boot %s, and differ", own, boot, shown(a.version))
+	}
 }
 
 // checkNames finds entries of ours that cannot be told to be ours any more.

@@ -61,6 +61,14 @@ func TestCheck(t *testing.T) {
 		{"no loader", esp.UKI, lose(anyLoader), []string{
 			anyLoader + ", which firmware looks for, is not there",
 		}},
+		{"other bits", esp.Entries, func(t *testing.T, dir string) {
+			t.Helper()
+			write(t, dir, anyLoader, "M? #### LoaderInfo: systemd-boot 257.9 ####")
+		}, []string{ownLoader + " and " + anyLoader + " are both systemd-boot 257.9, and differ"}},
+		{"another program", esp.UKI, func(t *testing.T, dir string) {
+			t.Helper()
+			write(t, dir, ownLoader, "MZ")
+		}, []string{ownLoader + " is not systemd-boot"}},
 		{"another loader", esp.Entries, func(t *testing.T, dir string) {
 			t.Helper()
 			write(t, dir, anyLoader, "MZ shim")

@@ -2,6 +2,7 @@ package esp
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ type loader struct {
 	path    string
 	version string // of systemd-boot, "" if it is something else
 	signed  bool
+	sum     [sha256.Size]byte // of all of it
 }
 
 // maxLoader is more than any boot loader has, in bytes.
@@ -70,8 +72,9 @@ func (s *State) lookAtLoaders() error {
 				return err
 			}
 			s.sizes[file] = info.Size()
-			s.loaders = append(s.loaders,
-				loader{file, loaderVersion(program), uki.Signed(bytes.NewReader(program))})
+			s.loaders = append(s.loaders, loader{
+				file, loaderVersion(program), uki.Signed(bytes.NewReader(program)), sha256.Sum256(program),
+			})
 		}
 	}
 	return nil
