@@ -92,7 +92,7 @@ func withESP(dir string, f func(dir *os.File, s esp.State) error) error {
 		return err
 	}
 	defer opened.Close()
-	if err := lock(opened); err != nil {
+	if err := device.Lock(opened); err != nil {
 		return err
 	}
 	state, err := esp.Look(rootfs.FS(opened))

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freshroot/freshroot/pkg/btrfs"
+	"github.com/freshroot/freshroot/pkg/device"
 	"github.com/freshroot/freshroot/pkg/pool"
 	"github.com/freshroot/freshroot/pkg/subvol"
 	"github.com/freshroot/freshroot/pkg/volatile"
@@ -109,7 +110,7 @@ func (o *memberOptions) openMounted(path string) (*os.File, error) {
 	if err != nil || o.readOnly {
 		return top, err
 	}
-	if err := lock(top); err != nil {
+	if err := device.Lock(top); err != nil {
 		top.Close()
 		return nil, err
 	}

@@ -106,16 +106,7 @@ func mountNowhere(device string, options ...string) (*os.File, error) {
 // blockDevice opens the block device of a partition, making one for an image, which can
 // only be written to if that is asked for.
 func blockDevice(disk string, p volatile.Partition, writable bool) (*os.File, error) {
-	mode := os.O_RDONLY
-	if writable {
-		mode = os.O_RDWR
-	}
-	f, err := os.OpenFile(disk, mode, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(disk)
 	if err != nil {
 		return nil, err
 	}
@@ -126,15 +117,20 @@ func blockDevice(disk string, p volatile.Partition, writable bool) (*os.File, er
 		}
 		// Nobody has told the kernel of the partitions: of a loop device, mostly.
 	}
-	if writable {
-		// For as long as the loop device is there, which refers to this opening: of one
-		// file system the kernel mounts no second device.
-		locked, err := device.OpenLocked(context.Background(), disk, mode)
-		if err != nil {
-			return nil, err
-		}
-		defer locked.Close()
-		f = locked
+	f, err := openDisk(disk, writable)
+	if err != nil {
+		return nil, err
 	}
+	defer f.Close()
 	return device.AttachLoop(f, device.Range{Offset: p.Offset, Size: p.Size, Writable: writable})
+}
+
+// openDisk opens a disk or an image. To change it takes its lock, for as long as there is a
+// loop device, which refers to this opening: of one file system the kernel mounts no second
+// device.
+func openDisk(path string, writable bool) (*os.File, error) {
+	if writable {
+		return device.OpenLocked(context.Background(), path, os.O_RDWR)
+	}
+	return os.Open(path)
 }

@@ -1,20 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
-)
 
-// lock waits until nobody else holds a file or a directory. The lock ends when all is
-// closed that refers to this opening, or the program ends in any way.
-func lock(f *os.File) error {
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("lock %s: %w", f.Name(), err)
-	}
-	return nil
-}
+	"github.com/freshroot/freshroot/pkg/device"
+)
 
 // mountToChange mounts the top level of a pool, which no other run of the tool changes as
 // long as it is open.
@@ -33,7 +25,7 @@ func mountToChange(device string) (*os.File, error) {
 // lockMounted locks what was mounted to be changed. Who held the lock until now may have
 // made it read-only again.
 func lockMounted(pool *os.File) error {
-	if err := lock(pool); err != nil {
+	if err := device.Lock(pool); err != nil {
 		return err
 	}
 	var st unix.Statfs_t

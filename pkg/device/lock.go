@@ -10,14 +10,14 @@ import (
 
 // OpenLocked opens a file when nobody else has it open who asks like this: it waits for them,
 // until ctx ends. The file is the one that has the name then, also if it was replaced
-// meanwhile. The lock is that of flock(2), and ends when the file is closed.
+// meanwhile. See Lock for how long it holds.
 func OpenLocked(ctx context.Context, path string, flag int) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path, flag, 0)
 		if err != nil {
 			return nil, err
 		}
-		if err := lock(ctx, f); err != nil {
+		if err := lockUntil(ctx, f); err != nil {
 			return nil, err
 		}
 		is, err := isNamed(f, path)
@@ -31,17 +31,16 @@ func OpenLocked(ctx context.Context, path string, flag int) (*os.File, error) {
 	}
 }
 
-// lock waits for the lock of a file, which is closed if that fails.
-func lock(ctx context.Context, f *os.File) error {
+// lockUntil is Lock until ctx ends. A file that is not locked is closed.
+func lockUntil(ctx context.Context, f *os.File) error {
 	done := make(chan error, 1)
-	go func() { done <- flock(f) }()
+	go func() { done <- Lock(f) }()
 	select {
 	case err := <-done:
 		if err != nil {
 			f.Close()
-			return fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
-		return nil
+		return err
 	case <-ctx.Done():
 		go func() { // nobody wants the lock any more when it comes
 			<-done
@@ -51,13 +50,17 @@ func lock(ctx context.Context, f *os.File) error {
 	}
 }
 
-func flock(f *os.File) error {
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if err != unix.EINTR { // by the signals of Go's scheduler
-			return err
-		}
+// Lock waits until nobody else has locked a file or a directory. The lock, that of flock(2),
+// ends when all is closed that refers to this opening, or the program ends in any way.
+func Lock(f *os.File) error {
+	err := error(unix.EINTR)
+	for err == unix.EINTR { // by the signals of Go's scheduler
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
 	}
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return nil
 }
 
 // isNamed says whether an open file is the one that has a name.

@@ -25,8 +25,8 @@ type checker struct {
 func Check(s State, versions []Version, arch string) (wrong []string, err error) {
 	c := checker{State: s, versions: versions}
 	style := s.UsedStyle()
-	menu, isMenu := menus[style]
-	lost := isMenu && len(s.Entries) == 0
+	menu, inMenu := menus[style]
+	lost := inMenu && len(s.Entries) == 0
 	if lost {
 		c.add("%s is not there", menu.path)
 	}
@@ -64,11 +64,12 @@ func (c *checker) checkLoader(arch string) {
 		c.add("nothing reads the entries: neither %s nor %s is systemd-boot", own, boot)
 	} else if _, found := c.installed(boot); !found {
 		c.add("%s, which firmware looks for, is not there", boot)
+	} else {
+		c.compareLoaders(own, boot)
 	}
 	if len(c.Entries)+len(c.Foreign) == 0 && len(c.versions) > 0 {
 		c.add("systemd-boot has no entry")
 	}
-	c.compareLoaders(own, boot)
 }
 
 // compareLoaders wants the two copies of systemd-boot to be one program: there is no checksum

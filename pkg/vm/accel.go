@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -39,7 +40,7 @@ func accelerator(ctx context.Context, c Config) []string {
 // ready returns the machine as it is best for its accelerator, with that.
 func (c Config) ready(ctx context.Context) (Config, []string) {
 	accel := accelerator(ctx, c)
-	if accel[1] == tcg[1] && c.Kernel != "" && c.Firmware.Code == "" {
+	if slices.Equal(accel, tcg) && c.Kernel != "" && c.Firmware.Code == "" {
 		c.Kernel = unpacked(c.Kernel)
 	}
 	return c, accel

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/freshroot/freshroot/pkg/device"
 )
 
 // CacheDir returns the directory that built trees are kept in, and makes it.
@@ -154,15 +154,9 @@ func lock(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if err != unix.EINTR { // the runtime's own signals interrupt it
-			break
-		}
-	}
-	if err != nil {
+	if err := device.Lock(f); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, err
 	}
 	return func() { f.Close() }, nil
 }
